@@ -1,0 +1,83 @@
+package usher
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// An answerHead is the head of the handler's answer to the handshake, on its
+// way out. Where the Guard has answered already, it is swallowed, and must
+// agree with what the Guard said.
+type answerHead struct {
+	swallow  bool
+	selected string // The subprotocol that the Guard selected.
+	text     []byte
+	disagree func(error) // Called if the handler's answer is another.
+}
+
+var errNotSwitched = errors.New("handler did not switch protocols")
+
+// writeHead takes the head from the front of p. Once it is whole, c.head is nil
+// and frames follow. An answer other than 101 has no frames after it: nothing
+// can be put in between. Callers hold wmu.
+func (c *conn) writeHead(p []byte) (int, error) {
+	h := c.head
+	before := len(h.text)
+	h.text = append(h.text, p...)
+	n := len(p)
+	i := bytes.Index(h.text, []byte("\r\n\r\n"))
+	if i >= 0 {
+		n = i + 4 - before
+		h.text = h.text[:i+4]
+	}
+	if len(h.text) > maxHead {
+		return 0, errors.New("head of the handler's answer too large")
+	}
+	if !h.swallow {
+		if n, err := c.raw.Write(p[:n]); err != nil {
+			return n, err
+		}
+	}
+	if i < 0 {
+		return n, nil
+	}
+	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(h.text)), nil)
+	if err != nil {
+		return n, fmt.Errorf("head of the handler's answer: %w", err)
+	}
+	_ = res.Body.Close()
+	c.head = nil
+	if !h.swallow {
+		c.out.lost = res.StatusCode != http.StatusSwitchingProtocols
+		return n, nil
+	}
+	if err := h.agrees(res.StatusCode, res.Header); err != nil {
+		h.disagree(err)
+		return n, errEnded
+	}
+	return n, nil
+}
+
+// agrees compares the handler's answer with the Guard's.
+func (h *answerHead) agrees(status int, header http.Header) error {
+	if status != http.StatusSwitchingProtocols {
+		return handlerRefusal(status)
+	}
+	if got := header.Get("Sec-Websocket-Protocol"); got != h.selected {
+		return fmt.Errorf("%w: the handler selects the subprotocol %q, the guard %q: list the handler's in Guard.Subprotocols",
+			errFault, got, h.selected)
+	}
+	return nil
+}
+
+// handlerRefusal is the error for a handler that does not want an admitted
+// connection.
+func handlerRefusal(status int) error {
+	if status >= http.StatusInternalServerError {
+		return fmt.Errorf("%w: %w: status %d", ErrUnavailable, errNotSwitched, status)
+	}
+	return fmt.Errorf("%w: %w: status %d", ErrForbidden, errNotSwitched, status)
+}

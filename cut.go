@@ -1,0 +1,210 @@
+package usher
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// The names that are the Guard's own on every route: they are cut out of every
+// request, also where no carrier reads them.
+const (
+	tokenParam       = "access_token"
+	ticketParam      = "ticket"
+	csrfParam        = "csrf_token"
+	csrfHeader       = "X-Csrf-Token"
+	ownSubprotocols  = "usher."
+	bearerPrefix     = "usher.bearer."
+	ticketPrefix     = "usher.ticket."
+	csrfPrefix       = "usher.csrf."
+	foreignPrefix    = "base64url.bearer."
+	kubernetesPrefix = "base64url.bearer.authorization.k8s.io."
+	phoenixPrefix    = "base64url.bearer.phx."
+)
+
+// A cutting is what was taken out of one request, as it stood there, before
+// anybody asks what it means.
+type cutting struct {
+	params  map[string][]string // Query parameters of the carriers.
+	cookies map[string][]string // Cookies of the carriers.
+	auth    []string            // Authorization.
+	secret  []string            // Subprotocols that carry something.
+	csrf    []string            // CSRF tokens, by whatever way.
+	offer   []string            // The subprotocols that are left.
+}
+
+// cut returns a copy of r without anything that is, or could be, a credential,
+// and what it took out. r itself is not changed. Its error means that the
+// request is malformed.
+func (g *guardState) cut(ctx context.Context, r *http.Request) (*http.Request, *cutting, error) {
+	c := &cutting{}
+	clean := r.WithContext(ctx)
+	clean.Header = make(http.Header, len(r.Header))
+	for name, values := range r.Header {
+		clean.Header[name] = values
+	}
+	c.auth = r.Header["Authorization"]
+	delete(clean.Header, "Authorization")
+	if g.csrf {
+		c.csrf = slices.Clone(r.Header[csrfHeader])
+		delete(clean.Header, csrfHeader)
+	}
+	g.cutQuery(clean, c)
+	g.cutCookies(clean.Header, c)
+	return clean, c, g.cutSubprotocols(clean.Header, c)
+}
+
+// cutQuery removes the parameters of the carriers from the URL, from the
+// request target and from a form that somebody in front has parsed already.
+// All other bytes stay as they were.
+func (g *guardState) cutQuery(r *http.Request, c *cutting) {
+	if r.URL.RawQuery == "" {
+		return
+	}
+	rest, changed := withoutParams(r.URL.RawQuery, g.params, func(name, value string) {
+		if name == csrfParam && g.csrf {
+			c.csrf = append(c.csrf, value)
+			return
+		}
+		if c.params == nil {
+			c.params = make(map[string][]string)
+		}
+		c.params[name] = append(c.params[name], value)
+	})
+	if !changed {
+		return
+	}
+	u := *r.URL
+	u.RawQuery = rest
+	r.URL = &u
+	if path, _, ok := strings.Cut(r.RequestURI, "?"); ok {
+		r.RequestURI = path
+		if rest != "" {
+			r.RequestURI += "?" + rest
+		}
+	}
+	if r.Form != nil {
+		form := make(url.Values, len(r.Form))
+		for name, values := range r.Form {
+			if _, ours := g.params[name]; !ours {
+				form[name] = values
+			}
+		}
+		r.Form = form
+	}
+}
+
+// withoutParams returns the raw query without the named parameters. Both "&"
+// and ";" separate, because servers behind may split at either.
+func withoutParams(raw string, names map[string]struct{}, found func(name, value string)) (string, bool) {
+	var kept strings.Builder
+	changed := false
+	for len(raw) > 0 {
+		piece, sep := raw, ""
+		if i := strings.IndexAny(raw, "&;"); i >= 0 {
+			piece, sep = raw[:i], raw[i:i+1]
+		}
+		raw = raw[len(piece)+len(sep):]
+		rawName, rawValue, _ := strings.Cut(piece, "=")
+		name, err := url.QueryUnescape(rawName)
+		if _, ours := names[name]; err != nil || !ours {
+			kept.WriteString(piece)
+			kept.WriteString(sep)
+			continue
+		}
+		changed = true
+		value, err := url.QueryUnescape(rawValue)
+		if err != nil {
+			value = "%" // Malformed, and no verifier's.
+		}
+		found(name, value)
+	}
+	rest := kept.String()
+	if changed {
+		rest = strings.TrimRight(rest, "&;")
+	}
+	return rest, changed
+}
+
+// cutCookies removes the cookies of the carriers; others stay.
+func (g *guardState) cutCookies(h http.Header, c *cutting) {
+	lines := h["Cookie"]
+	if len(g.cookies) == 0 || len(lines) == 0 {
+		return
+	}
+	var kept []string
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.TrimSpace(pair)
+			name, value, _ := strings.Cut(pair, "=")
+			name = strings.TrimSpace(name)
+			if _, ours := g.cookies[name]; !ours {
+				if pair != "" {
+					kept = append(kept, pair)
+				}
+				continue
+			}
+			if c.cookies == nil {
+				c.cookies = make(map[string][]string)
+			}
+			value = strings.Trim(strings.TrimSpace(value), `"`)
+			c.cookies[name] = append(c.cookies[name], value)
+		}
+	}
+	if c.cookies == nil {
+		return
+	}
+	delete(h, "Cookie")
+	if len(kept) > 0 {
+		h["Cookie"] = []string{strings.Join(kept, "; ")}
+	}
+}
+
+// cutSubprotocols removes the entries that carry something from the offer. An
+// offer that is no list of tokens (RFC 6455 §11.3.4) is malformed.
+func (g *guardState) cutSubprotocols(h http.Header, c *cutting) error {
+	lines := h["Sec-Websocket-Protocol"]
+	if len(lines) == 0 {
+		return nil
+	}
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			item = strings.TrimSpace(item)
+			if !isToken(item) {
+				delete(h, "Sec-Websocket-Protocol")
+				return errMalformed
+			}
+			lower := strings.ToLower(item)
+			switch {
+			case strings.HasPrefix(item, csrfPrefix):
+				c.csrf = append(c.csrf, item[len(csrfPrefix):])
+			case strings.HasPrefix(lower, ownSubprotocols),
+				g.subprotocol && strings.HasPrefix(lower, foreignPrefix):
+				c.secret = append(c.secret, item)
+			default:
+				c.offer = append(c.offer, item)
+			}
+		}
+	}
+	delete(h, "Sec-Websocket-Protocol")
+	if len(c.offer) > 0 {
+		h["Sec-Websocket-Protocol"] = []string{strings.Join(c.offer, ", ")}
+	}
+	return nil
+}
+
+// isToken reports whether s is a token of RFC 9110 §5.6.2.
+func isToken(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		b := s[i]
+		if b <= ' ' || b >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, b) >= 0 {
+			return false
+		}
+	}
+	return true
+}

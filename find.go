@@ -1,0 +1,166 @@
+package usher
+
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+)
+
+// A candidate is a credential with the carrier that brought it, or with the
+// reason why it cannot be one.
+type candidate struct {
+	carrier *Carrier
+	cred    Credential
+	err     error
+}
+
+// find names the credentials in what was cut out, in the order of the Guard's
+// carriers: the deliberate ones, each different one once, and the ambient ones.
+func (g *guardState) find(c *cutting, v visit) (deliberate, ambient []candidate) {
+	for i := range g.carriers {
+		carrier := &g.carriers[i]
+		for _, found := range g.findBy(carrier, c, v) {
+			found.carrier = carrier
+			found.cred.Carrier = carrier.name
+			found.cred.Origin, found.cred.Route = v.origin, v.route
+			if carrier.ambient() {
+				ambient = append(ambient, found)
+			} else if !known(deliberate, found) {
+				deliberate = append(deliberate, found)
+			}
+		}
+	}
+	return deliberate, ambient
+}
+
+func known(list []candidate, c candidate) bool {
+	for i := range list {
+		if list[i].err == nil && c.err == nil &&
+			list[i].cred.Kind == c.cred.Kind && list[i].cred.Secret.Equal(c.cred.Secret) {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *guardState) findBy(carrier *Carrier, c *cutting, v visit) []candidate {
+	switch carrier.name {
+	case carrierTicket:
+		found := plain(KindTicket, c.params[carrier.param])
+		for _, s := range c.secret {
+			if ticket, ok := strings.CutPrefix(s, ticketPrefix); ok {
+				found = append(found, newCandidate(KindTicket, ticket))
+			}
+		}
+		return found
+	case carrierSubprotocol:
+		return tokensIn(c.secret)
+	case carrierQuery:
+		return plain(KindToken, c.params[carrier.param])
+	case carrierBearer, carrierBasic:
+		return authorization(carrier.name, c.auth)
+	case carrierCookie:
+		return cookieIn(c.cookies[carrier.param], v)
+	}
+	return nil // A first message comes later.
+}
+
+func newCandidate(kind Kind, secret string) candidate {
+	c := candidate{cred: Credential{Kind: kind, Secret: NewSecret(secret)}}
+	if secret == "" || len(secret) > MaxToken {
+		c.err = errMalformed
+	}
+	return c
+}
+
+func plain(kind Kind, values []string) []candidate {
+	var found []candidate
+	for _, value := range values {
+		found = append(found, newCandidate(kind, value))
+	}
+	return found
+}
+
+// tokensIn decodes the tokens among subprotocols. Phoenix uses the standard
+// alphabet of base64, of which "/" cannot stand in a subprotocol.
+func tokensIn(secret []string) []candidate {
+	var found []candidate
+	for _, s := range secret {
+		text, ok := strings.CutPrefix(s, bearerPrefix)
+		if !ok {
+			text, ok = strings.CutPrefix(s, kubernetesPrefix)
+		}
+		if !ok {
+			if text, ok = strings.CutPrefix(s, phoenixPrefix); ok {
+				text = strings.ReplaceAll(text, "+", "-")
+			}
+		}
+		if !ok {
+			continue
+		}
+		if len(text) > base64.RawURLEncoding.EncodedLen(MaxToken) {
+			found = append(found, candidate{err: errMalformed})
+			continue
+		}
+		token, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err != nil || !utf8.Valid(token) {
+			found = append(found, candidate{err: errMalformed})
+			continue
+		}
+		found = append(found, newCandidate(KindToken, string(token)))
+	}
+	return found
+}
+
+// authorization reads the header for Bearer or Basic. With more than one header
+// it cannot be told which one was meant.
+func authorization(carrier string, values []string) []candidate {
+	var found []candidate
+	for _, value := range values {
+		scheme, rest, _ := strings.Cut(strings.TrimSpace(value), " ")
+		rest = strings.TrimSpace(rest)
+		switch {
+		case carrier == carrierBearer && strings.EqualFold(scheme, "Bearer"):
+			found = append(found, newCandidate(KindToken, rest))
+		case carrier == carrierBasic && strings.EqualFold(scheme, "Basic"):
+			found = append(found, basicCandidate(rest))
+		}
+	}
+	if len(found) > 0 && len(values) > 1 {
+		return []candidate{{err: errMalformed}}
+	}
+	return found
+}
+
+func basicCandidate(text string) candidate {
+	if len(text) > base64.StdEncoding.EncodedLen(MaxToken) {
+		return candidate{err: errMalformed}
+	}
+	raw, err := base64.StdEncoding.DecodeString(text)
+	user, password, ok := strings.Cut(string(raw), ":")
+	if err != nil || !ok || user == "" || !utf8.Valid(raw) {
+		return candidate{err: errMalformed}
+	}
+	c := newCandidate(KindPassword, password)
+	c.cred.Username = user
+	return c
+}
+
+// cookieIn returns the cookie. Two different ones of a name are refused: which
+// of them the site has set cannot be told. Where a foreign page could have sent
+// it, a cookie without an Origin is refused.
+func cookieIn(values []string, v visit) []candidate {
+	if len(values) == 0 {
+		return nil
+	}
+	found := newCandidate(KindToken, values[0])
+	for _, other := range values[1:] {
+		if !found.cred.Secret.Equal(NewSecret(other)) {
+			found.err = errMalformed
+		}
+	}
+	if v.strict && v.origin == "" {
+		found.err = ErrForbidden
+	}
+	return []candidate{found}
+}

@@ -1,0 +1,174 @@
+package usher
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// A Guard stands in front of a WebSocket handler and lets in who can prove who
+// they are. The zero value lets nobody in. Its fields must not be changed once
+// Handler was called.
+type Guard struct {
+	// Carriers are the ways to bring a credential, in order of preference.
+	// Default: none, so nobody gets in.
+	Carriers []Carrier
+	// Origins are the origins that pages may connect from, besides the
+	// request's own, each exact: "https://app.example.com", with a port where
+	// it is not the scheme's own. No wildcards; "null" cannot be listed.
+	// Default: the request's own only.
+	Origins []string
+	// Hosts are the names that this door answers to, with a port or for any
+	// port. Another name is answered 421, which is what stops DNS rebinding.
+	// Default: any name.
+	Hosts []string
+	// TrustedProxies are the networks whose X-Forwarded-For and
+	// X-Forwarded-Proto are believed. Default: none.
+	TrustedProxies []netip.Prefix
+	// Subprotocols are the application's own, for upgrades that the Guard
+	// answers itself (FirstMessage, and refusals): the first that the client
+	// offers is selected. The handler must select the same. Default: none.
+	Subprotocols []string
+	// Route is the name that a ticket must have been made for. Default: the
+	// path of the [http.ServeMux] pattern that matched, or the request's path.
+	Route string
+	// InsecureAnyOrigin lets in pages from every origin except "null". It is
+	// safe only where each credential is one that no browser attaches by
+	// itself, so it is refused together with Cookie and Basic. Default: false.
+	InsecureAnyOrigin bool
+	// Limits bounds all that waits. Default: see Limits.
+	Limits Limits
+	// Deny answers a refused request in the application's own protocol. The
+	// request has no credential in it any more; err is a *Refusal. It is not
+	// asked about a wrong host, a wrong origin or a flood. Default: an HTTP
+	// status, or for a browser an accepted WebSocket and a Close frame.
+	Deny func(w http.ResponseWriter, r *http.Request, err error)
+	// Sessions are the live connections, which several Guards may share.
+	// Default: this Guard's own.
+	Sessions *Sessions
+	// Observe is called for all that the Guard does, from many goroutines at
+	// once and before the client hears of it: it must be fast. Default: none.
+	Observe func(Event)
+	// Log gets refusals (debug) and faults (warn, error), never a credential.
+	// Default: slog.Default().
+	Log *slog.Logger
+
+	once  sync.Once
+	state *guardState
+}
+
+// Handler returns a handler that calls next for admitted requests only, with
+// the identity in their context and without the credential. For an upgrade the
+// connection that next hijacks ends with the identity; for a plain request the
+// context does. A Guard that Validate refuses lets nobody in.
+func (g *Guard) Handler(next http.Handler) http.Handler {
+	s := g.compile()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.serve(w, r, next)
+	})
+}
+
+// serve is the straight line from a request to its handler.
+func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if g.invalid != nil {
+		g.refuse(w, nil, visit{}, nil, plainRefusal(http.StatusInternalServerError, "fault", g.invalid))
+		return
+	}
+	v, err := g.visit(r)
+	if err != nil {
+		g.refuse(w, nil, v, nil, asRefusal(err))
+		return
+	}
+	ctx, l := g.newLease(r.Context(), v)
+	clean, c, err := g.cut(ctx, r)
+	if err != nil {
+		l.release()
+		g.refuse(w, clean, v, nil, plainRefusal(http.StatusBadRequest, "bad_handshake", err))
+		return
+	}
+	if g.sessions.isDraining() {
+		defer l.release()
+		g.refuse(w, clean, v, c.offer, drainRefusal())
+		return
+	}
+	yes, err := g.judge(r.Context(), v, c)
+	switch {
+	case err == nil && v.upgrade:
+		g.serveUpgrade(w, clean, v, yes, l, next)
+	case err == nil:
+		g.servePlain(w, clean, v, yes, l, next)
+	case v.upgrade && g.first != nil && waits(yes, err):
+		g.await(w, clean, v, c, l, next)
+	default:
+		defer l.release()
+		why := asRefusal(err)
+		if yes.by.carrier != nil {
+			why.Carrier = yes.by.carrier.name
+		}
+		g.refuse(w, clean, v, c.offer, why)
+	}
+}
+
+// waits reports whether a first message may still decide: no deliberate
+// credential came, and what browsers attached is of no account.
+func waits(yes verdict, err error) bool {
+	return (yes.by.carrier == nil || yes.by.carrier.ambient()) && !errors.Is(err, ErrTwoCredentials)
+}
+
+// serveUpgrade calls next, which answers the handshake itself.
+func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visit, yes verdict, l *lease, next http.Handler) {
+	g.admit(l, v, yes)
+	uw := &upgradeWriter{plainWriter: plainWriter{ResponseWriter: w, ctx: r.Context()}, lease: l}
+	if g.first != nil {
+		uncompressed(r)
+		uw.late = &lateMessage{guard: g, visit: v, lease: l, ctx: context.WithoutCancel(r.Context())}
+	}
+	l.begin()
+	returned := false
+	defer func() {
+		switch {
+		case !returned:
+			l.expire(refusalFor(errPanicked))
+		case !l.attached():
+			l.release()
+		}
+	}()
+	next.ServeHTTP(uw, r)
+	returned = true
+}
+
+// servePlain calls next for a request that is no upgrade. Its context ends with
+// the identity.
+func (g *guardState) servePlain(w http.ResponseWriter, r *http.Request, v visit, yes verdict, l *lease, next http.Handler) {
+	g.admit(l, v, yes)
+	l.again = nil // A plain request is not worth a second question.
+	l.begin()
+	defer l.release()
+	next.ServeHTTP(&plainWriter{ResponseWriter: w, ctx: r.Context()}, r)
+}
+
+// admit completes the lease with the verdict, before anybody can see it.
+func (g *guardState) admit(l *lease, v visit, yes verdict) {
+	by := yes.by
+	l.carrier = by.cred.Carrier
+	l.identity.Store(yes.identity)
+	if yes.identity.Recheck {
+		l.again = func(ctx context.Context) (*Identity, error) { return g.verify(ctx, by) }
+	}
+	g.report(Event{
+		Kind: Admitted, Took: time.Since(v.begun), Route: v.route, Carrier: l.carrier,
+		Origin: v.origin, Client: v.client, Identity: yes.identity,
+	})
+}
+
+// newLease makes the lease of a request that was not judged yet, and the
+// context that its handler will have.
+func (g *guardState) newLease(parent context.Context, v visit) (context.Context, *lease) {
+	ctx, cancel := context.WithCancelCause(parent)
+	l := &lease{guard: g, visit: v, cancel: cancel}
+	return context.WithValue(ctx, identityKey{}, l), l
+}

@@ -1,0 +1,123 @@
+package usher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// defaultLifetime is the deadline of a connection whose credential has none.
+const defaultLifetime = 24 * time.Hour
+
+// A verdict is a yes: who came in, and by what.
+type verdict struct {
+	identity *Identity
+	by       candidate
+}
+
+// judge decides on what was found in a request. With errNoVerdict nothing
+// decided yet, and a first message may.
+func (g *guardState) judge(ctx context.Context, v visit, c *cutting) (verdict, error) {
+	deliberate, ambient := g.find(c, v)
+	if len(deliberate) > 1 {
+		return verdict{by: deliberate[0]}, ErrTwoCredentials
+	}
+	if len(deliberate) == 0 {
+		return g.judgeAmbient(ctx, v, c, ambient)
+	}
+	yes := verdict{by: deliberate[0]}
+	if len(c.secret) > 0 && len(c.offer) == 0 {
+		return yes, fmt.Errorf("%w: no subprotocol beside the secret one", errMalformed)
+	}
+	var err error
+	if yes.identity, err = g.verify(ctx, yes.by); err != nil {
+		return yes, err
+	}
+	return yes, g.sameSubject(ctx, yes.identity, ambient)
+}
+
+// judgeAmbient decides by what browsers attached by themselves: the first that
+// verifies counts, and no other may belong to somebody else.
+func (g *guardState) judgeAmbient(ctx context.Context, v visit, c *cutting, ambient []candidate) (verdict, error) {
+	var no verdict
+	first := error(ErrNoCredential)
+	for i, a := range ambient {
+		id, err := g.verify(ctx, a)
+		if err == nil && a.carrier.csrf != nil && v.strict {
+			err = checkCSRF(a.carrier.csrf, c.csrf, id)
+		}
+		if err == nil {
+			return verdict{identity: id, by: a}, g.sameSubject(ctx, id, ambient[i+1:])
+		}
+		if errors.Is(err, ErrUnavailable) {
+			return verdict{by: a}, err
+		}
+		if i == 0 {
+			no, first = verdict{by: a}, err
+		}
+	}
+	return no, first
+}
+
+func checkCSRF(csrf *CSRF, tokens []string, id *Identity) error {
+	if len(tokens) != 1 || !csrf.check(tokens[0], id, time.Now()) {
+		return fmt.Errorf("%w: csrf token missing or wrong", ErrForbidden)
+	}
+	return nil
+}
+
+// sameSubject refuses if one of the ambient credentials verifies as somebody
+// other than id. One that does not verify is of no account.
+func (g *guardState) sameSubject(ctx context.Context, id *Identity, ambient []candidate) error {
+	for _, a := range ambient {
+		other, err := g.verify(ctx, a)
+		switch {
+		case err == nil && other.Subject != id.Subject:
+			return fmt.Errorf("%w: of two subjects", ErrTwoCredentials)
+		case errors.Is(err, ErrUnavailable):
+			return err
+		}
+	}
+	return nil
+}
+
+// verify asks the carrier's verifier, within the time there is for it.
+func (g *guardState) verify(ctx context.Context, c candidate) (*Identity, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.limits.Verify)
+	defer cancel()
+	id, err := c.carrier.verifier.Verify(ctx, c.cred)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.Join(ErrUnavailable, err)
+		}
+		return nil, err
+	}
+	return g.accept(id)
+}
+
+// accept completes a verifier's yes. One without a subject, or for a time that
+// is over, is a no.
+func (g *guardState) accept(id *Identity) (*Identity, error) {
+	if id == nil || id.Subject == "" {
+		return nil, errors.New("verifier named no subject")
+	}
+	full := *id
+	now := time.Now()
+	if full.Expires.IsZero() {
+		full.Expires = now.Add(defaultLifetime)
+	}
+	// Without a monotonic reading: that clock stands still while the machine
+	// sleeps, and the credential ends all the same.
+	full.Expires = full.Expires.Round(0)
+	if !now.Before(full.Expires) {
+		return nil, ErrExpired
+	}
+	if full.Session == "" {
+		full.Session = derivedSession(full.Issuer, full.Subject)
+	}
+	return &full, nil
+}

@@ -1,0 +1,217 @@
+package usher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+const (
+	// MaxToken is the size of the largest credential that is looked at, in
+	// bytes: 8 KiB. A larger one is refused before any of it is read.
+	MaxToken = 8192
+
+	// maxKeyID is the length of the longest "kid" that a key is looked up for.
+	maxKeyID = 256
+	// maxKeysTried is how many keys one token is tried against at most, so
+	// that a token without a "kid" is not a way to buy a hundred signature
+	// checks with one.
+	maxKeysTried = 16
+
+	defaultLeeway = 30 * time.Second
+)
+
+// A JWT judges JSON Web Tokens (RFC 7519) that are signed, in the compact form
+// (RFC 7515 §7.1), by the rules of RFC 8725. It is a [Verifier] for KindToken.
+//
+// The algorithms are HS256, RS256, PS256, ES256, ES384 and EdDSA (Ed25519). Of
+// these the key decides, never the token: see [Key]. Keys are only those of
+// Keys: what a token carries or points at ("jwk", "jku", "x5c", "x5u") is not
+// used, and no connection is ever made because of what is in a token. A token
+// with "crit" or "b64" in its header, one with a duplicate member anywhere, and
+// an encrypted one are refused.
+//
+// A token must have "iss", "aud", "exp" and a "sub" that is not empty. It is
+// expired from the second that "exp" names, without leeway. A time may have a
+// fraction; one that is outside of the years 1970 to 9999 counts as the nearest
+// inside.
+type JWT struct {
+	// Issuer is what "iss" must be, exactly. Required.
+	Issuer string
+	// Audience must be among "aud". Required.
+	Audience string
+	// Keys are the keys that tokens may be signed with. Required.
+	Keys KeySet
+	// Types are the values of the header "typ" that are accepted (RFC 8725
+	// §3.11), compared without case and without "application/" in front. The
+	// empty string stands for a token without it. What the issuer makes for
+	// another purpose, such as a logout token, is refused by its type, except
+	// for ID tokens, which have none of their own: they have another audience,
+	// or should. Default: "JWT", "at+jwt" (RFC 9068), and none.
+	Types []string
+	// Leeway is how far in the future "nbf" and "iat" may be, since clocks
+	// differ. A negative one is none. It does not apply to "exp".
+	// Default: 30 s.
+	Leeway time.Duration
+}
+
+// Validate reports which required field is missing, or what is wrong with Keys
+// where that has a Validate of its own. Verify refuses as long as a field is
+// missing.
+func (j *JWT) Validate() error {
+	if err := j.required(); err != nil {
+		return fmt.Errorf("jwt: %w", err)
+	}
+	if keys, ok := j.Keys.(interface{ Validate() error }); ok {
+		if err := keys.Validate(); err != nil {
+			return fmt.Errorf("jwt: %w", err)
+		}
+	}
+	return nil
+}
+
+func (j *JWT) required() error {
+	switch {
+	case j.Issuer == "":
+		return errors.New("no issuer")
+	case j.Audience == "":
+		return errors.New("no audience")
+	case j.Keys == nil:
+		return errors.New("no keys")
+	}
+	return nil
+}
+
+// Verify judges a token. What has not the shape of a JWT, and one whose "iss"
+// is not Issuer, is ErrUnrecognized. A token that is good in everything but
+// its age is ErrExpired: whatever else is wrong with an expired token is said
+// first. Where its key cannot be looked up, and where a field is missing,
+// the error is ErrUnavailable. Any other error is a no.
+func (j *JWT) Verify(ctx context.Context, c Credential) (*Identity, error) {
+	if c.Kind != KindToken {
+		return nil, ErrUnrecognized
+	}
+	if err := j.required(); err != nil {
+		return nil, fmt.Errorf("verify jwt: %w: %w", ErrUnavailable, err)
+	}
+	id, err := j.verify(ctx, c.Secret.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("verify jwt: %w", err)
+	}
+	return id, nil
+}
+
+// verify goes from what is cheap to what is dear. The claims are read before
+// the signature is checked, since "iss" says whether the token is ours to
+// judge; nothing else in them counts before.
+func (j *JWT) verify(ctx context.Context, token string) (*Identity, error) {
+	if len(token) > MaxToken {
+		return nil, fmt.Errorf("token of %d bytes, at most %d", len(token), MaxToken)
+	}
+	payload, err := splitToken(token)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := decodeClaims(payload)
+	if err != nil {
+		return nil, err
+	}
+	if claims.String("iss") != j.Issuer {
+		return nil, fmt.Errorf("%w: of another issuer", ErrUnrecognized)
+	}
+	jws, err := jose.ParseSignedCompact(token, allAlgorithms)
+	if err != nil {
+		// The text of the error is not passed on: it quotes the header.
+		if _, ok := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); ok {
+			return nil, errors.New("algorithm not accepted")
+		}
+		return nil, errors.New("malformed header")
+	}
+	if err := j.checkHeader(&jws.Signatures[0].Protected); err != nil {
+		return nil, err
+	}
+	if err := j.checkSignature(ctx, jws); err != nil {
+		return nil, err
+	}
+	return j.identity(claims, time.Now())
+}
+
+// checkHeader refuses what would change the meaning of the token (RFC 7515
+// §4.1.11, RFC 7797) and tokens made for another purpose.
+func (j *JWT) checkHeader(h *jose.Header) error {
+	if len(h.KeyID) > maxKeyID {
+		return fmt.Errorf("key id of %d bytes, at most %d", len(h.KeyID), maxKeyID)
+	}
+	for _, name := range []jose.HeaderKey{"crit", "b64"} {
+		if _, ok := h.ExtraHeaders[name]; ok {
+			return fmt.Errorf("header %q not accepted", name)
+		}
+	}
+	typ := ""
+	if v, ok := h.ExtraHeaders[jose.HeaderType]; ok {
+		if typ, ok = v.(string); !ok || typ == "" {
+			return errors.New("malformed type")
+		}
+	}
+	if !j.acceptsType(typ) {
+		return errors.New("token of a type that is not accepted here")
+	}
+	return nil
+}
+
+var defaultTypes = []string{"JWT", "at+jwt", ""}
+
+func (j *JWT) acceptsType(typ string) bool {
+	types := j.Types
+	if len(types) == 0 {
+		types = defaultTypes
+	}
+	for _, t := range types {
+		if strings.EqualFold(bareType(t), bareType(typ)) {
+			return true
+		}
+	}
+	return false
+}
+
+// bareType cuts off the prefix that RFC 7515 §4.1.9 lets senders leave out.
+func bareType(typ string) string {
+	const prefix = "application/"
+	if len(typ) > len(prefix) && strings.EqualFold(typ[:len(prefix)], prefix) {
+		return typ[len(prefix):]
+	}
+	return typ
+}
+
+// checkSignature tries the keys that may have signed the token, as far as they
+// are of the algorithm that it names.
+func (j *JWT) checkSignature(ctx context.Context, jws *jose.JSONWebSignature) error {
+	header := &jws.Signatures[0].Protected
+	keys, err := j.Keys.Keys(ctx, header.KeyID)
+	if err != nil {
+		// Whatever went wrong, it is not known to be the token. Fail closed,
+		// and let the client come back.
+		return fmt.Errorf("find the key: %w: %w", ErrUnavailable, err)
+	}
+	alg, tried := jose.SignatureAlgorithm(header.Algorithm), 0
+	for i := range keys {
+		if !keys[i].accepts(alg) {
+			continue
+		}
+		if tried++; tried > maxKeysTried {
+			break
+		}
+		if _, err := jws.Verify(keys[i].material()); err == nil {
+			return nil
+		}
+	}
+	if tried == 0 {
+		// Quoted and cut short, since it is a stranger's text.
+		return fmt.Errorf("no key for its algorithm and key id %.40q", header.KeyID)
+	}
+	return errors.New("wrong signature")
+}

@@ -1,0 +1,167 @@
+package usher
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// A plainWriter answers an admitted request that is no upgrade. It can be
+// flushed, but not hijacked, and has no Unwrap by which somebody could.
+type plainWriter struct {
+	http.ResponseWriter
+	ctx context.Context // Ends with the identity; of one request, as the writer is.
+}
+
+// Write fails once the identity has ended, for answers that go on for long.
+func (w *plainWriter) Write(p []byte) (int, error) {
+	if w.ctx.Err() != nil {
+		return 0, context.Cause(w.ctx)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Flush sends what was written so far.
+func (w *plainWriter) Flush() { _ = w.FlushError() }
+
+// FlushError is Flush for [http.ResponseController].
+func (w *plainWriter) FlushError() error {
+	if w.ctx.Err() != nil {
+		return context.Cause(w.ctx)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// SetReadDeadline is for [http.ResponseController].
+func (w *plainWriter) SetReadDeadline(t time.Time) error {
+	return http.NewResponseController(w.ResponseWriter).SetReadDeadline(t)
+}
+
+// SetWriteDeadline is for [http.ResponseController].
+func (w *plainWriter) SetWriteDeadline(t time.Time) error {
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t)
+}
+
+// EnableFullDuplex is for [http.ResponseController].
+func (w *plainWriter) EnableFullDuplex() error {
+	return http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
+}
+
+// An upgradeWriter answers an admitted handshake. What the handler hijacks is a
+// conn.
+type upgradeWriter struct {
+	plainWriter
+	lease    *lease
+	late     *lateMessage
+	switched bool // The handler wrote 101 by WriteHeader: frames follow at once.
+}
+
+// WriteHeader notes an answer that comes before Hijack.
+func (w *upgradeWriter) WriteHeader(status int) {
+	w.switched = w.switched || status == http.StatusSwitchingProtocols
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Hijack gives the handler the connection. The reader it returns has nothing
+// buffered: all that the client has sent comes through the connection.
+func (w *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, buf, err := hijack(w.ResponseWriter)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !w.switched {
+		c.head = &answerHead{}
+	}
+	c.late = w.late
+	if err := w.lease.attach(c); err != nil {
+		c.end(asRefusal(err)) // At once, unless the handler has answered 101.
+		return nil, nil, err
+	}
+	return c, buf, nil
+}
+
+// hijack takes the connection over from the server, with buffers that read and
+// write through it.
+func hijack(w http.ResponseWriter) (*conn, *bufio.ReadWriter, error) {
+	raw, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	early, err := buf.Reader.Peek(buf.Reader.Buffered())
+	if err != nil {
+		_ = raw.Close()
+		return nil, nil, err
+	}
+	c := newConn(raw, early)
+	buf.Reader.Reset(c)
+	buf.Writer.Reset(c)
+	return c, buf, nil
+}
+
+// A swallowWriter stands for the answer to a handshake that the Guard has
+// answered already: the handler's own is read, and goes nowhere.
+type swallowWriter struct {
+	header   http.Header
+	status   int // 0 until the handler said one.
+	selected string
+	conn     *conn
+	buf      *bufio.ReadWriter
+	lease    *lease
+	hijacked bool
+}
+
+// Header returns the header of the answer that is swallowed.
+func (w *swallowWriter) Header() http.Header { return w.header }
+
+// WriteHeader notes the status.
+func (w *swallowWriter) WriteHeader(status int) {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
+	}
+}
+
+// Write swallows the body.
+func (w *swallowWriter) Write(p []byte) (int, error) {
+	if w.hijacked {
+		return 0, http.ErrHijacked
+	}
+	w.WriteHeader(http.StatusOK)
+	return len(p), nil
+}
+
+// Hijack gives the handler the connection on which the client already has its
+// answer.
+func (w *swallowWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if w.hijacked {
+		return nil, nil, http.ErrHijacked
+	}
+	head := &answerHead{swallow: true, selected: w.selected}
+	if w.status != 0 { // The handler answered by WriteHeader: nothing follows but frames.
+		if err := head.agrees(w.status, w.header); err != nil {
+			w.lease.expireLater(refusalFor(err))
+			return nil, nil, err
+		}
+	} else {
+		head.disagree = func(err error) { w.lease.expireLater(refusalFor(err)) }
+		w.conn.wmu.Lock()
+		w.conn.head = head
+		w.conn.wmu.Unlock()
+	}
+	w.hijacked = true
+	return w.conn, w.buf, nil
+}
+
+// over is called when the handler is done. One that did not take the
+// connection has refused it.
+func (w *swallowWriter) over() {
+	if w.hijacked {
+		return
+	}
+	status := w.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	w.lease.expire(refusalFor(handlerRefusal(status)))
+}
