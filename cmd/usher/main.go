@@ -1,0 +1,101 @@
+// Command usher tries out and runs Usher, which authenticates WebSocket
+// connections from browsers.
+//
+// It is the command line only: what it runs lives in package usher (the
+// library) and in the internal packages. It exits with 0 when all went well, 1
+// when the work failed, and 2 when it was called the wrong way.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// What the process exits with. Scripts depend on the difference between a
+// failure, which may go away, and a wrong call, which does not.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// A command line is what kong reads the arguments into.
+type commandLine struct {
+	Demo    demoCommand    `cmd:"" help:"Run a sample chat and a page on which to try every carrier and every refusal."`
+	Token   tokenCommand   `cmd:"" help:"Print a JSON Web Token for try-outs."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// A usageError says that the call was wrong, and not the world.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+func main() {
+	os.Exit(runUntilSignal())
+}
+
+// runUntilSignal runs with a context that ends at SIGINT or SIGTERM. A second
+// signal kills the process at once, because by then the first was given back.
+func runUntilSignal() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+}
+
+// run does what args say, which are without the program's name, and returns
+// the exit code. It returns early when ctx ends.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var line commandLine
+	code, exited := exitOK, false
+	parser, err := kong.New(&line,
+		kong.Name("usher"),
+		kong.Description("Usher authenticates WebSocket connections from browsers."),
+		kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: true}),
+		// Help ends the program from within Parse; the code is kept instead, so
+		// that run can be tested.
+		kong.Exit(func(c int) { code, exited = c, true }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(stdout, (*io.Writer)(nil)),
+	)
+	if err != nil {
+		fmt.Fprintf(stderr, "usher: %v\n", err)
+		return exitFailed
+	}
+	kctx, err := parser.Parse(args)
+	if exited {
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "usher: %v\n%s", err, hint(err))
+		return exitUsage
+	}
+	if err := kctx.Run(); err != nil {
+		fmt.Fprintf(stderr, "usher %s: %v\n", kctx.Command(), err)
+		if _, wrong := errors.AsType[usageError](err); wrong {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+// hint says where the help of the command that was called is.
+func hint(err error) string {
+	command := "usher"
+	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context != nil && p.Context.Command() != "" {
+		command += " " + p.Context.Command()
+	}
+	return fmt.Sprintf("run %q for help\n", command+" --help")
+}

@@ -1,0 +1,42 @@
+// The demo's own endpoints: what an application has for logging in.
+
+async function post(path, body, headers = {}) {
+  return fetch(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+}
+
+/** Who is logged in, and where the other site is. */
+export async function me() {
+  return (await fetch('/demo/me')).json();
+}
+
+/** Logs in as user; with "" logs out. */
+export async function login(user) {
+  const answer = await (user ? post('/demo/login', { user }) : post('/demo/logout'));
+  if (!answer.ok) throw new Error(`login answered ${answer.status}`);
+}
+
+/**
+ * A token of a kind: good, brief, expired, forged or outage. It is asked for at
+ * each attempt, and never kept. Throws where nobody is logged in.
+ */
+export async function token(kind, user = '') {
+  const answer = await post('/demo/token', { kind, user });
+  if (!answer.ok) throw new Error((await answer.text()).trim());
+  return (await answer.json()).token;
+}
+
+/** Asks the ticket desk; the answer may be a refusal. */
+export async function desk(attempt, bearer) {
+  return post(`/usher/v1/tickets?route=/chat/ticket&try=${attempt.id}`, undefined, {
+    Authorization: `Bearer ${bearer}`,
+  });
+}
+
+/** Asks for a CSRF token; the cookie goes along by itself. */
+export async function csrf(attempt) {
+  return post(`/demo/csrf?try=${attempt.id}`);
+}

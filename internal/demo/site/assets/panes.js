@@ -1,0 +1,94 @@
+// The panes: what each side saw of the chosen attempt.
+
+function element(tag, className, ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+/** Text in which "‹12 characters›" becomes a label. */
+function text(value) {
+  const out = document.createDocumentFragment();
+  for (const piece of String(value).split(/(‹[^›]*›)/)) {
+    if (piece.startsWith('‹')) out.append(element('span', 'mask', piece.slice(1, -1)));
+    else out.append(piece);
+  }
+  return out;
+}
+
+function fields(list = [], className = 'fields') {
+  const rows = list.filter((f) => f.value).map(({ name, value }) => element('div', name === 'explain_id' ? 'key' : '', element('dt', '', name), element('dd', '', text(value))));
+  return element('dl', className, ...rows);
+}
+
+const hollow = (words) => element('p', 'hollow', words);
+
+function show(id, ...children) {
+  document.getElementById(id).replaceChildren(...children);
+}
+
+const arrows = { request: 'sent', message: 'sent', answer: 'answered' };
+
+function wire(e) {
+  const line = e.kind === 'message' ? element('p', 'line', 'first message ', text(e.line)) : element('p', 'line', text(e.line));
+  return element('div', `block ${arrows[e.kind]}`, element('span', 'tag', e.kind === 'answer' ? 'server' : 'browser'), line, fields(e.fields));
+}
+
+const passes = 'This route takes no cookie as its credential, so the session cookie passes like any other.';
+
+function seat(e) {
+  const cookie = e.fields.some((f) => f.name === 'Cookie' && f.value.includes('session='));
+  return element('div', 'block', element('p', 'line', text(e.line)), fields(e.fields),
+    element('span', 'tag identity-tag', 'usher.FromContext'), fields(e.identity, 'fields identity'),
+    ...(cookie ? [element('p', 'aside', passes)] : []));
+}
+
+function log(e) {
+  return element('div', `block log ${e.level.toLowerCase()}`,
+    element('p', 'line', element('span', 'level', e.level), ' ', e.line), fields(e.fields));
+}
+
+const settled = (attempt) => attempt.state === 'refused' || attempt.state === 'ended';
+
+export function render(attempt, events) {
+  if (!attempt) {
+    for (const id of ['js', 'wire', 'handler', 'operator']) show(id, hollow('Nothing yet.'));
+    return;
+  }
+  document.getElementById('p-js').textContent = attempt.foreign ? 'What the attacker’s JavaScript saw' : 'What your JavaScript saw';
+  show('js', ...attempt.saw.map((s) => element('p', `saw ${s.tone}`, s.text)));
+  const wires = events.filter((e) => arrows[e.kind]);
+  show('wire', ...(wires.length ? wires.map(wire) : [hollow('Nothing reached the server.')]));
+  const seats = events.filter((e) => e.kind === 'handler');
+  if (seats.length) show('handler', ...seats.map(seat));
+  else show('handler', element('p', settled(attempt) ? 'hollow never' : 'hollow', settled(attempt) ? 'Nothing: the handler did not run.' : 'Nothing so far: the handler waits for the verdict.'));
+  const logs = events.filter((e) => e.kind === 'log');
+  show('operator', ...(logs.length ? logs.map(log) : [hollow(settled(attempt) ? 'No record.' : 'No record so far.')]));
+}
+
+const titles = { trying: 'Waiting for the verdict', open: 'Admitted', refused: 'Refused', ended: 'Ended' };
+
+/** What the handler had to do with it, from its own records. */
+function handlerRan(attempt, events) {
+  const ran = events.filter((e) => e.kind === 'handler').length;
+  const asked = events.filter((e) => e.kind === 'request' && e.fields.some((f) => f.name === 'Upgrade')).length;
+  if (attempt.state === 'open') return 'The handler runs, and knows who you are.';
+  if (attempt.state !== 'refused') return '';
+  return ran ? `The handler ran for ${ran} of ${asked} handshakes.` : 'The handler never ran.';
+}
+
+/** How an attack went is read off the server's answer: its page cannot know. */
+function attackTitle(events) {
+  const answer = events.find((e) => e.kind === 'answer');
+  const status = answer ? Number(answer.line.split(' ')[1]) : 0;
+  if (!status) return 'No answer yet';
+  return status >= 400 ? `Attack refused: ${status}` : `The attack worked: ${status}`;
+}
+
+/** The one line that sums the attempt up. */
+export function verdict(attempt, events) {
+  document.getElementById('verdict').dataset.state = attempt.state;
+  document.getElementById('verdict-title').textContent = attempt.foreign ? attackTitle(events) : attempt.outcome || titles[attempt.state];
+  document.getElementById('verdict-text').textContent = `${attempt.carrier}: ${attempt.label.toLowerCase()}. ${handlerRan(attempt, events)}`;
+}

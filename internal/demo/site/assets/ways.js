@@ -1,0 +1,229 @@
+// The ways to come in: what each is for, how its hole is closed, and what can
+// be tried with it. A case runs with a context: { attempt, chat, user }.
+
+import * as api from './api.js';
+
+const hidden = '…';
+const expiring = 10; // Seconds that a "brief" token is good for.
+
+const base64url = (text) => btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+
+async function need(ctx, kind, user) {
+  const token = await api.token(kind, user);
+  if (kind === 'brief') ctx.attempt.ends = Date.now() + expiring * 1000;
+  return token;
+}
+
+// Ticket
+
+async function ticket(ctx, kind = 'good') {
+  const answer = await api.desk(ctx.attempt, await need(ctx, kind));
+  ctx.attempt.note(`fetch("/usher/v1/tickets?route=/chat/ticket") answers ${answer.status}`, answer.ok ? 'good' : 'bad');
+  const body = await answer.json();
+  if (!answer.ok) {
+    ctx.attempt.note(`${body.title}${body.detail ? `: ${body.detail}` : ''}`, 'bad');
+    ctx.attempt.settle('refused', `Refused at the desk: ${answer.status}`);
+    return '';
+  }
+  return body.ticket;
+}
+
+const withTicket = (ctx, t) => ctx.attempt.connect(
+  { path: '/chat/ticket', query: { ticket: t }, display: { query: { ticket: hidden } } }, ctx.chat);
+
+const ticketCases = {
+  admit: [
+    ['In the query', async (ctx) => { const t = await ticket(ctx); if (t) withTicket(ctx, t); }],
+    ['As a subprotocol', async (ctx) => {
+      const t = await ticket(ctx);
+      if (t) ctx.attempt.connect({ path: '/chat/ticket', protocols: ['chat.v1', `usher.ticket.${t}`], display: { protocols: ['chat.v1', `usher.ticket.${hidden}`] } }, ctx.chat);
+    }],
+    ['In the first message', async (ctx) => {
+      const t = await ticket(ctx);
+      if (t) ctx.attempt.connect({ path: '/chat/ticket', first: JSON.stringify({ type: 'auth', ticket: t, ack: true }), display: { first: '{"type":"auth","ticket":"…","ack":true}' } }, ctx.chat);
+    }],
+  ],
+  refuse: [
+    ['Use a ticket twice', '4401', async (ctx) => {
+      const t = await ticket(ctx);
+      if (!t) return;
+      const one = withTicket(ctx, t);
+      one.addEventListener('message', () => {
+        one.close(1000);
+        ctx.attempt.note('once more, with the same ticket', 'aside');
+        withTicket(ctx, t);
+      }, { once: true });
+    }],
+    ['Alter a ticket', '4401', async (ctx) => {
+      const t = await ticket(ctx);
+      if (t) withTicket(ctx, t.slice(0, -6) + (t.at(-6) === 'A' ? 'B' : 'A') + t.slice(-5));
+    }],
+    ['Bring none, say nothing', '4408', async (ctx) => ctx.attempt.connect({ path: '/chat/ticket' }, ctx.chat)],
+    ['Ask the desk too late', '401', (ctx) => ticket(ctx, 'expired')],
+    ['Stay longer than the login', '4401', async (ctx) => { const t = await ticket(ctx, 'brief'); if (t) withTicket(ctx, t); }],
+  ],
+};
+
+// The carriers of a plain token, which differ in how it travels only.
+
+const subprotocol = async (ctx, kind) => ctx.attempt.connect({
+  path: '/chat/subprotocol',
+  protocols: ['chat.v1', `usher.bearer.${base64url(await need(ctx, kind))}`],
+  display: { protocols: ['chat.v1', `usher.bearer.${hidden}`] },
+}, ctx.chat);
+
+const query = async (ctx, kind) => ctx.attempt.connect({
+  path: '/chat/query', query: { access_token: await need(ctx, kind) }, display: { query: { access_token: hidden } },
+}, ctx.chat);
+
+const firstMessage = async (ctx, kind) => ctx.attempt.connect({
+  path: '/chat/first-message',
+  first: JSON.stringify({ type: 'auth', token: await need(ctx, kind), ack: true }),
+  display: { first: '{"type":"auth","token":"…","ack":true}' },
+}, ctx.chat);
+
+const tokenRefusals = (send, none) => [
+  ['Bring none', none.want, none.run],
+  ['An expired token', '4401', (ctx) => send(ctx, 'expired')],
+  ['A forged token', '4401', (ctx) => send(ctx, 'forged')],
+  ['A token of 10 seconds', '4401', (ctx) => send(ctx, 'brief')],
+  ['While nobody can decide', '4503', (ctx) => send(ctx, 'outage')],
+];
+
+const bare = (path) => ({ want: '4401', run: async (ctx) => ctx.attempt.connect({ path }, ctx.chat) });
+
+// Cookie
+
+async function cookie(ctx, csrf) {
+  const display = csrf === undefined ? {} : { query: { csrf_token: hidden } };
+  return ctx.attempt.connect({ path: '/chat/cookie', query: csrf === undefined ? {} : { csrf_token: csrf }, display }, ctx.chat);
+}
+
+async function cookieWithProof(ctx) {
+  const answer = await api.csrf(ctx.attempt);
+  ctx.attempt.note(`fetch("/demo/csrf") answers ${answer.status}`, answer.ok ? 'good' : 'bad');
+  if (!answer.ok) return ctx.attempt.settle('refused', `Refused at the fetch: ${answer.status}`);
+  return cookie(ctx, (await answer.json()).csrf_token);
+}
+
+async function cookieLoggedOut(ctx) {
+  await api.login('');
+  ctx.attempt.note('logged out for a moment: JavaScript cannot take an HttpOnly cookie away', 'aside');
+  const socket = await cookie(ctx, 'x'.repeat(40));
+  if (ctx.user) socket?.addEventListener('close', () => api.login(ctx.user), { once: true });
+}
+
+// Basic
+
+const passwords = { alice: 'looking-glass', bob: 'can-we-fix-it', mallory: 'let-me-in' };
+
+const basic = async (ctx, user, password) => ctx.attempt.connect({
+  path: '/devices/chat',
+  userinfo: user ? `${user}:${password}@` : '',
+  display: user ? { userinfo: `ws://${user}:${hidden}@${location.host}` } : {},
+}, ctx.chat);
+
+// Bearer
+
+async function bearer(ctx, kind) {
+  const headers = kind ? { Authorization: `Bearer ${await need(ctx, kind)}` } : {};
+  const answer = await fetch(`/chat/bearer?try=${ctx.attempt.id}`, { headers, credentials: 'omit' });
+  ctx.attempt.note(`fetch("/chat/bearer"${kind ? ', {headers: {Authorization: "Bearer …"}}' : ''}) answers ${answer.status}`, answer.ok ? 'good' : 'bad');
+  const text = (await answer.text()).trim();
+  if (text) ctx.attempt.note(text, answer.ok ? '' : 'bad');
+  ctx.attempt.settle(answer.ok ? 'ended' : 'refused', answer.ok ? 'Answered' : `Refused: ${answer.status}`);
+}
+
+async function curl(ctx) {
+  const token = await need(ctx, 'good');
+  await navigator.clipboard.writeText(`curl -H "Authorization: Bearer ${token}" ${location.origin}/chat/bearer`);
+  ctx.attempt.note('copied: curl -H "Authorization: Bearer …" …/chat/bearer', 'good');
+  ctx.attempt.note('the command has a real token in it, good for five minutes', 'aside');
+  ctx.attempt.settle('ended', 'Copied');
+}
+
+export const carriers = [
+  {
+    id: 'ticket', name: 'Ticket', hint: 'recommended for pages',
+    purpose: 'For pages of your own. The page asks for a ticket with whatever login it has, and spends it on the handshake.',
+    closed: 'URLs end up in logs. So a ticket is good for one handshake, within 30 seconds, from one origin, on one route: by the time it is logged, it is worthless.',
+    ...ticketCases,
+  },
+  {
+    id: 'subprotocol', name: 'Subprotocol', hint: 'the one header that JavaScript can set',
+    purpose: 'For clients that hold a token and are to be judged before the handshake is answered.',
+    closed: 'A server that echoes the header shows the token to every hop. The Guard cuts the token out, and the application’s own protocol is what gets selected.',
+    admit: [['Come in', (ctx) => subprotocol(ctx, 'good')]],
+    refuse: [...tokenRefusals(subprotocol, bare('/chat/subprotocol')),
+      ['Offer the token alone', '1006', async (ctx) => ctx.attempt.connect({ path: '/chat/subprotocol', protocols: [`usher.bearer.${base64url(await need(ctx, 'good'))}`], display: { protocols: [`usher.bearer.${hidden}`] } }, ctx.chat)]],
+  },
+  {
+    id: 'first-message', name: 'First message', hint: 'nothing secret in URL or header',
+    purpose: 'For pages that can spare a round trip: the handshake has nothing secret in it, and the first thing that is said is the token.',
+    closed: 'The socket opens before anybody is known. So the Guard waits outside the handler: 5 seconds in this demo, 8 KiB, and only so many sockets at a time.',
+    admit: [['Come in', (ctx) => firstMessage(ctx, 'good')]],
+    refuse: [...tokenRefusals(firstMessage, { ...bare('/chat/first-message'), want: '4408' }),
+      ['Say something else first', '4401', async (ctx) => ctx.attempt.connect({ path: '/chat/first-message', first: 'hello?', display: { first: '"hello?"' } }, ctx.chat)]],
+  },
+  {
+    id: 'cookie', name: 'Cookie', hint: 'the login that a site has',
+    purpose: 'For sites whose login is a cookie already. The browser attaches it to the handshake by itself.',
+    closed: 'It attaches it for foreign pages too. So the exact Origin decides, and on this route the page must also bring a CSRF token, which only your own page can fetch.',
+    admit: [['Come in', cookieWithProof]],
+    refuse: [['Without the CSRF token', '4403', (ctx) => cookie(ctx)],
+      ['With a made-up CSRF token', '4403', (ctx) => cookie(ctx, 'c'.repeat(54))],
+      ['After logging out', '4401', cookieLoggedOut]],
+    footnote: 'To see a foreign page use the cookie, choose “Another site” on the list.',
+  },
+  {
+    id: 'query', name: 'Query', hint: 'for clients you cannot change',
+    purpose: 'For clients that you cannot change and that know one thing only: a URL with a token in it.',
+    closed: 'The Guard cuts the token out before anything behind it sees the request. What stands before it, and the browser’s console, still see the URL: for pages, use a ticket.',
+    admit: [['Come in', (ctx) => query(ctx, 'good')]],
+    refuse: tokenRefusals(query, bare('/chat/query')),
+  },
+  {
+    id: 'basic', name: 'Basic', hint: 'for devices',
+    purpose: 'For devices and scripts that have a user name and a password.',
+    closed: 'Browsers send a password when challenged and then attach it by themselves. So the exact Origin decides, as with a cookie, and the password is judged again while the socket lives.',
+    admit: [['Come in', (ctx) => basic(ctx, ctx.user, passwords[ctx.user])]],
+    refuse: [['A wrong password', '4401', (ctx) => basic(ctx, ctx.user || 'alice', 'guess')],
+      ['No password', '1006', (ctx) => basic(ctx)]],
+    footnote: 'Browsers remember the last password they sent: after one of the others, “No password” sends that one again. In a fresh browser it is challenged with 401, and JavaScript sees 1006.',
+  },
+  {
+    id: 'bearer', name: 'Bearer', hint: 'for services',
+    purpose: 'For services, which can set the header that browsers cannot set on a WebSocket. The Guard covers plain HTTP too, so here it is a fetch.',
+    closed: 'No browser attaches it by itself, so no foreign page can use it. It is cut out all the same: the handler is told who it is, not how that was shown.',
+    admit: [['Ask who is in the room', (ctx) => bearer(ctx, 'good')], ['Copy as curl', curl]],
+    refuse: [['Bring none', '401', (ctx) => bearer(ctx)], ['An expired token', '401', (ctx) => bearer(ctx, 'expired')],
+      ['A forged token', '401', (ctx) => bearer(ctx, 'forged')]],
+  },
+];
+
+export const attacks = [
+  {
+    id: 'other', name: 'Another site', hint: 'cross-site hijacking', foreign: true,
+    purpose: 'You are logged in here, and somebody has you open their page. It opens the chat, and your browser may well send your cookie along.',
+    closed: 'The Guard looks at the Origin first, whole: scheme, host and port. A foreign page is answered 403 before any cookie is judged, and the handler never runs.',
+    admit: [],
+    refuse: [
+      ['Same host, other port: your cookie goes along', '1006', (ctx) => ctx.elsewhere('sibling', 'socket')],
+      ['Another host: the browser keeps a Lax cookie back', '1006', (ctx) => ctx.elsewhere('cross_site', 'socket')],
+      ['Ask the desk for a ticket, from the other port', '403', (ctx) => ctx.elsewhere('sibling', 'ticket')],
+    ],
+    footnote: 'Cookies know no ports, and SameSite means site, not origin: only the Origin header tells the first one from your own page.',
+  },
+  {
+    id: 'two', name: 'Two credentials', hint: 'which one counts?',
+    purpose: 'One handshake brings a token of yours and another one of somebody else, in the hope that two places pick differently.',
+    closed: 'Neither counts. Two different credentials are a refusal, and both are cut out.',
+    admit: [],
+    refuse: [['Yours and another’s', '4403', async (ctx) => ctx.attempt.connect({
+      path: '/chat/two',
+      query: { access_token: await need(ctx, 'good', ctx.user === 'bob' ? 'alice' : 'bob') },
+      protocols: ['chat.v1', `usher.bearer.${base64url(await need(ctx, 'good'))}`],
+      display: { query: { access_token: hidden }, protocols: ['chat.v1', `usher.bearer.${hidden}`] },
+    }, ctx.chat)]],
+  },
+];
