@@ -1,0 +1,138 @@
+# Usher's build. `make help` lists the targets; `make` alone is what to run
+# before a commit, `make test` is what every change must pass.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := check
+# The steps share two cores and bin: one at a time, whatever -j says.
+.NOTPARALLEL:
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 10s
+COUNT    ?= 6
+BENCH    ?= .
+# Two packages at a time: more does not help on two cores, and lets a test's
+# deadline pass while others compile.
+JOBS     ?= 2
+
+BROWSER := test/browser
+GOTEST  := bin/gotest
+TOOLS   := bin/.tools
+
+.PHONY: check
+check: format vet law lint quick ## What to run before a commit: format, vet, law, lint, quick tests (default).
+
+.PHONY: test
+test: deps format vet law lint race browser ## Everything; installs first what is missing.
+	@echo "make test: all passed"
+
+.PHONY: demo
+demo: build ## Build and run the demo, and print the address of its page.
+	bin/usher demo $(ARGS)
+
+.PHONY: build
+build: ## Build bin/usher.
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/usher ./cmd/usher
+
+.PHONY: format
+format: $(TOOLS) ## Fail where a Go file is not formatted (gofumpt).
+	@files=$$(bin/gofumpt -l .); if [ -n "$$files" ]; then \
+		echo "not formatted; run 'make fmt':"; echo "$$files"; exit 1; fi
+
+.PHONY: fmt
+fmt: $(TOOLS) ## Format all Go files.
+	bin/gofumpt -w .
+
+.PHONY: vet
+vet: ## go vet.
+	$(GO) vet ./...
+	$(GO) -C tools vet ./...
+
+.PHONY: law
+law: $(GOTEST) ## The architecture: imports, public API, sizes, names, comments, docs.
+	$(GOTEST) -count=1 ./internal/law
+
+.PHONY: api
+api: ## Write the public API's golden file anew; a diff in it is a decision.
+	$(GO) test -count=1 -run '^TestAPI$$' ./internal/law -update
+
+.PHONY: lint
+lint: $(TOOLS) ## golangci-lint, at the version that tools/go.mod pins.
+	bin/golangci-lint run ./...
+	cd tools && ../bin/golangci-lint run -c ../.golangci.yml ./...
+
+.PHONY: quick
+quick: $(GOTEST) ## Short tests, with the race detector.
+	$(GOTEST) -allow-skips -race -short -p $(JOBS) ./...
+
+.PHONY: race
+race: $(GOTEST) ## All Go tests, with the race detector; a skip is a failure.
+	$(GOTEST) -race -count=1 -timeout 10m -p $(JOBS) ./...
+	$(GO) -C tools test ./gotest
+
+# The spec reporter is for the reader, the tap report for the check that
+# nothing was skipped.
+.PHONY: browser
+browser: build $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in Debian's Chromium.
+	@tools/deps.sh chromium
+	cd $(BROWSER) && node --test --test-concurrency=1 \
+		--test-reporter=spec --test-reporter-destination=stdout \
+		--test-reporter=tap --test-reporter-destination=../../bin/browser.tap
+	@grep -Eq '^# pass [1-9]' bin/browser.tap || { echo "no browser test ran"; exit 1; }
+	@grep -qx '# skipped 0' bin/browser.tap && grep -qx '# todo 0' bin/browser.tap || \
+		{ echo "a browser test was skipped"; exit 1; }
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for FUZZTIME (10s).
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | { grep '^Fuzz' || true; }); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: bench
+bench: $(TOOLS) ## Benchmarks, COUNT (6) times each, summed up by benchstat.
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bin/bench.txt
+	bin/benchstat bin/bench.txt
+
+.PHONY: vuln
+vuln: $(TOOLS) ## Known vulnerabilities in what is imported; needs the network.
+	bin/govulncheck ./...
+
+.PHONY: deps
+deps: ## Install what the tests need and this machine lacks.
+	@tools/deps.sh go node chromium
+	$(GO) mod download
+	@$(MAKE) tools $(BROWSER)/node_modules/.package-lock.json
+
+# npm writes this file last, so it is older than the lock file exactly when the
+# installed packages are.
+$(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package.json $(BROWSER)/package-lock.json
+	cd $(BROWSER) && npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: tools
+tools: $(TOOLS) $(GOTEST) ## Build the pinned tools into bin; about two minutes, once.
+
+# One run builds them all; the stamp says for which versions.
+$(TOOLS): tools/go.mod tools/go.sum
+	@mkdir -p bin
+	$(GO) -C tools build -trimpath -o ../bin/ tool
+	@touch $@
+
+$(GOTEST): tools/go.mod $(wildcard tools/gotest/*.go)
+	@mkdir -p bin
+	$(GO) -C tools build -trimpath -o ../$(GOTEST) ./gotest
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was built and installed here.
+	rm -rf bin $(BROWSER)/node_modules
+
+.PHONY: help
+help: ## This list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
+		awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
