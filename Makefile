@@ -25,7 +25,7 @@ TOOLS   := bin/.tools
 check: format vet law lint quick ## What to run before a commit: format, vet, law, lint, quick tests (default).
 
 .PHONY: test
-test: deps format vet law lint race browser ## Everything; installs first what is missing.
+test: deps format vet law lint build race browser ## Everything; installs first what is missing.
 	@echo "make test: all passed"
 
 .PHONY: demo
@@ -75,8 +75,9 @@ race: $(GOTEST) ## All Go tests, with the race detector; a skip is a failure.
 # The spec reporter is for the reader, the tap report for the check that
 # nothing was skipped.
 .PHONY: browser
-browser: build $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in Debian's Chromium.
-	@tools/deps.sh chromium
+browser: $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in the browsers that USHER_BROWSERS names (chromium,firefox).
+	@tools/deps.sh node browsers
+	@mkdir -p bin
 	cd $(BROWSER) && node --test --test-concurrency=1 \
 		--test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=tap --test-reporter-destination=../../bin/browser.tap
@@ -87,7 +88,8 @@ browser: build $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in D
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (10s).
 	@for pkg in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | { grep '^Fuzz' || true; }); do \
+		list=$$($(GO) test -list '^Fuzz' $$pkg); \
+		for target in $$(grep '^Fuzz' <<<"$$list" || true); do \
 			echo "$$pkg $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
@@ -104,7 +106,7 @@ vuln: $(TOOLS) ## Known vulnerabilities in what is imported; needs the network.
 
 .PHONY: deps
 deps: ## Install what the tests need and this machine lacks.
-	@tools/deps.sh go node chromium
+	@tools/deps.sh go node browsers
 	$(GO) mod download
 	@$(MAKE) tools $(BROWSER)/node_modules/.package-lock.json
 

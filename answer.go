@@ -34,12 +34,11 @@ func (g *guardState) selectFrom(offer []string) string {
 
 // refuse turns a request away: in the application's own protocol where Deny is
 // set, to a browser as a WebSocket that says why and closes, and in plain HTTP
-// to everybody else. r is the request without its credential; nil where it was
-// not looked for.
+// to everybody else. Only a refusal that is always plain may come with
+// a request whose credential was not cut out.
 func (g *guardState) refuse(w http.ResponseWriter, r *http.Request, v visit, offer []string, why *Refusal) {
-	g.reportRefusal(v, why)
-	challenge := g.basic && !why.plain && why.Status == http.StatusUnauthorized && why.is(ErrNoCredential)
-	readable := v.upgrade && v.origin != "" && !challenge
+	g.reportRefusal(r.Context(), v, why)
+	readable := v.upgrade && v.origin != "" && !g.byChallenge(why)
 	if why.plain || (g.deny == nil && !readable) || g.room.enter(v.client) != nil {
 		g.refusePlain(w, why)
 		return
@@ -65,6 +64,13 @@ func (g *guardState) refuse(w http.ResponseWriter, r *http.Request, v visit, off
 		return
 	}
 	c.end(why)
+}
+
+// byChallenge reports whether a refusal belongs to Basic, which works by HTTP
+// status. Browsers take a password that was not answered 401 for a good one,
+// and Firefox then sends it whatever the page says: see docs/decisions/0005.
+func (g *guardState) byChallenge(why *Refusal) bool {
+	return g.basic && (why.is(ErrNoCredential) || why.Carrier == carrierBasic && why.Code != CloseForbidden)
 }
 
 // refusePlain answers with an HTTP status, never a redirect.

@@ -44,7 +44,7 @@ func (c *conn) writeHead(p []byte) (int, error) {
 	if i < 0 {
 		return n, nil
 	}
-	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(h.text)), nil)
+	res, err := http.ReadResponse(bufio.NewReaderSize(bytes.NewReader(h.text), len(h.text)), nil)
 	if err != nil {
 		return n, fmt.Errorf("head of the handler's answer: %w", err)
 	}

@@ -56,7 +56,7 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut 
 		}
 		why := refusalFor(err)
 		why.Carrier = carrierFirstMessage
-		g.reportRefusal(v, why)
+		g.reportRefusal(r.Context(), v, why)
 		c.end(why)
 		return
 	}
@@ -78,9 +78,13 @@ func (g *guardState) seat(r *http.Request, v visit, yes verdict, l *lease, c *co
 	g.admit(l, v, yes)
 	if err := l.attach(c); err != nil {
 		c.end(asRefusal(err)) // Which may be that of a drain.
+		l.release()
 		return
 	}
 	l.begin()
+	if yes.ack { // Now that it is true.
+		c.interject(ws.MustCompileFrame(ws.NewTextFrame(ackMessage(yes.identity))))
+	}
 	sw := &swallowWriter{header: make(http.Header), selected: selected, conn: c, buf: buf, lease: l}
 	panicked := true
 	defer func() {
@@ -120,15 +124,7 @@ func (g *guardState) hear(ctx context.Context, c *conn, rd *bufio.Reader, v visi
 	if err := g.sameSubject(ctx, yes.identity, ambient); err != nil {
 		return yes, err
 	}
-	if m.ack {
-		frame, err := ws.CompileFrame(ws.NewTextFrame(ackMessage(yes.identity)))
-		if err != nil {
-			return yes, err
-		}
-		if err := c.writeFrame(frame); err != nil {
-			return yes, errGone
-		}
-	}
+	yes.ack = m.ack
 	// What came right behind the message is the handler's.
 	rest, err := rd.Peek(rd.Buffered())
 	if err != nil {

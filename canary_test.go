@@ -2,6 +2,7 @@ package usher_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -225,7 +226,7 @@ func TestCanary(t *testing.T) {
 		fmt.Fprintf(&w.logs, "%v %+v %#v\n", err, err, err)
 		http.Error(rw, err.Error(), http.StatusTeapot)
 	}
-	observe := func(e usher.Event) { fmt.Fprintf(&w.logs, "%+v %#v %+v\n", e, e, e.Refusal) }
+	observe := func(_ context.Context, e usher.Event) { fmt.Fprintf(&w.logs, "%+v %#v %+v\n", e, e, e.Refusal) }
 	many := usher.Limits{PendingPerAddress: 1000}
 	servers := map[string]*server{}
 	for name, g := range map[string]*usher.Guard{

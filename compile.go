@@ -1,6 +1,7 @@
 package usher
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,7 +31,7 @@ type guardState struct {
 	room         waitingRoom
 	deny         func(http.ResponseWriter, *http.Request, error)
 	sessions     *Sessions
-	observe      func(Event)
+	observe      func(context.Context, Event)
 	log          *slog.Logger
 	invalid      error
 }
@@ -155,6 +156,11 @@ func (c *Carrier) validate(g *Guard) error {
 		return fmt.Errorf("Carriers: %q is no name of a cookie", c.param)
 	case c.ambient() && g.InsecureAnyOrigin:
 		return fmt.Errorf("InsecureAnyOrigin: not with %s, which browsers attach to what any page starts", c.name)
+	}
+	if c.csrf != nil {
+		if err := c.csrf.Validate(); err != nil {
+			return fmt.Errorf("Carriers: %s: %w", c.name, err)
+		}
 	}
 	if v, ok := c.verifier.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {

@@ -99,15 +99,26 @@ func (c *conn) Read(p []byte) (int, error) {
 // read is Read for those who hold rmu, in every state.
 func (c *conn) read(p []byte) (int, error) {
 	if len(c.early) > 0 {
-		n := copy(p, c.early)
-		if c.early = c.early[n:]; len(c.early) == 0 {
-			c.early = nil
-		}
-		return n, nil
+		return copy(p, c.takeEarly(len(p))), nil
 	}
 	n, err := c.raw.Read(p)
 	c.in.follow(p[:n])
 	return n, err
+}
+
+// takeEarly takes up to limit of the bytes that came early, and no more than a
+// lateMessage lets pass. Callers hold rmu.
+func (c *conn) takeEarly(limit int) []byte {
+	n := min(limit, len(c.early))
+	if c.late != nil {
+		n = min(n, c.late.pass)
+		c.late.pass -= n
+	}
+	b := c.early[:n]
+	if c.early = c.early[n:]; len(c.early) == 0 {
+		c.early = nil
+	}
+	return b
 }
 
 // WriteTo copies what the client sends to w until either fails. Unlike
@@ -137,9 +148,8 @@ func (c *conn) pass(w io.Writer, rd pump.Reader) (int, error) {
 	if c.state.Load() != connOpen {
 		return 0, errEnded
 	}
-	if early := c.early; len(early) > 0 {
-		c.early = nil
-		return c.passOn(w, early)
+	if len(c.early) > 0 {
+		return c.passOn(w, c.takeEarly(len(c.early)))
 	}
 	n, err := rd.Next(func(p []byte) error {
 		c.in.follow(p)

@@ -76,7 +76,7 @@ func testExtendedConnect(t *testing.T) {
 	h := &witness{}
 	g := allCarriers(nil)
 	g.Log = quiet()
-	s := serveTLS(t, g.Handler(h))
+	s := serveHTTP2(t, g.Handler(h))
 	host := hpack.HeaderField{Name: ":authority", Value: s.addr}
 	https := hpack.HeaderField{Name: ":scheme", Value: "https"}
 	method := func(m, path string) []hpack.HeaderField {
@@ -122,8 +122,8 @@ func testExtendedConnect(t *testing.T) {
 	}
 }
 
-// serveTLS starts a server that speaks HTTP/2.
-func serveTLS(t *testing.T, h http.Handler) *server {
+// serveHTTP2 starts a server that speaks HTTP/2.
+func serveHTTP2(t *testing.T, h http.Handler) *server {
 	t.Helper()
 	s := newServer(t, h)
 	s.EnableHTTP2 = true

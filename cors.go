@@ -51,7 +51,12 @@ func (c *cors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		// The Guard would let a safe method pass, for its Handler to answer
 		// what no page can read. There is nothing here to be had that way.
-		(&problem{http.StatusForbidden, "this origin is not allowed"}).write(w)
+		s := c.guard.compile()
+		v, err := s.visit(r)
+		if err == nil {
+			err = plainRefusal(http.StatusForbidden, "origin", errOriginRefused)
+		}
+		s.refuse(w, r, v, nil, asRefusal(err))
 	case !slices.Contains(c.methods, r.Method):
 		h.Set("Allow", c.allow)
 		(&problem{http.StatusMethodNotAllowed, "the method must be " + strings.Join(c.methods, " or ")}).write(w)

@@ -1,6 +1,7 @@
 package usher_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -12,9 +13,9 @@ import (
 	"github.com/usher-ws/usher"
 )
 
-// A way is a deliberate carrier of a handshake: what of the target's query, of
+// A means is a deliberate carrier of a handshake: what of the target's query, of
 // the offer of subprotocols and of the header brings a secret.
-type way struct {
+type means struct {
 	name  string
 	kind  usher.Kind
 	query string
@@ -22,16 +23,16 @@ type way struct {
 	line  string
 }
 
-func tokenWays(token string) []way {
-	return []way{
+func tokenWays(token string) []means {
+	return []means{
 		{name: "subprotocol", kind: usher.KindToken, offer: bearerEntry(token)},
 		{name: "query", kind: usher.KindToken, query: "access_token=" + token},
 		{name: "bearer", kind: usher.KindToken, line: "Authorization: Bearer " + token},
 	}
 }
 
-func ticketWays(ticket string) []way {
-	return []way{
+func ticketWays(ticket string) []means {
+	return []means{
 		{name: "ticket in query", kind: usher.KindTicket, query: "ticket=" + ticket},
 		{name: "ticket in subprotocol", kind: usher.KindTicket, offer: "usher.ticket." + ticket},
 	}
@@ -39,7 +40,7 @@ func ticketWays(ticket string) []way {
 
 // handshakeBy is a handshake that brings credentials in all the ways, from a
 // page if origin is not empty.
-func handshakeBy(origin string, lines []string, ways ...way) string {
+func handshakeBy(origin string, lines []string, ways ...means) string {
 	target, offer := "/chat", chat
 	sep := "?"
 	for _, w := range ways {
@@ -117,7 +118,7 @@ func TestOneCredentialTwice(t *testing.T) {
 	h := &witness{}
 	g, tickets := deliberateGuard()
 	s := guard(t, g, h)
-	try := func(t *testing.T, a, b way) {
+	try := func(t *testing.T, a, b means) {
 		p := dial(t, s.addr, "")
 		p.say(handshakeBy("", nil, a, b))
 		p.status(http.StatusSwitchingProtocols)
@@ -147,7 +148,7 @@ func TestCarrierOrder(t *testing.T) {
 	for range 20 {
 		for _, first := range []string{"query", "bearer"} {
 			var carriers []string
-			g := &usher.Guard{Log: quiet(), Observe: func(e usher.Event) { carriers = append(carriers, e.Carrier) }}
+			g := &usher.Guard{Log: quiet(), Observe: func(_ context.Context, e usher.Event) { carriers = append(carriers, e.Carrier) }}
 			g.Carriers = []usher.Carrier{usher.Query("", known), usher.Bearer(known)}
 			if first == "bearer" {
 				slices.Reverse(g.Carriers)

@@ -46,17 +46,17 @@ const (
 	Ended    EventKind = "ended"
 )
 
-// report logs an event and passes it on.
-func (g *guardState) report(e Event) {
+// report logs an event and passes it on, in the context of its request.
+func (g *guardState) report(ctx context.Context, e Event) {
 	e.Time = time.Now()
 	if g.observe != nil {
-		g.observe(e)
+		g.observe(ctx, e)
 	}
 	level := slog.LevelDebug
 	if e.Refusal != nil && e.Refusal.is(errFault) {
 		level = slog.LevelError
 	}
-	if !g.log.Enabled(context.Background(), level) {
+	if !g.log.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{
@@ -71,11 +71,11 @@ func (g *guardState) report(e Event) {
 		attrs = append(attrs, slog.String("explain_id", why.ID), slog.Int("status", why.Status),
 			slog.Int("code", why.Code), slog.String("reason", why.Error()))
 	}
-	g.log.LogAttrs(context.Background(), level, string(e.Kind), attrs...)
+	g.log.LogAttrs(ctx, level, string(e.Kind), attrs...)
 }
 
-func (g *guardState) reportRefusal(v visit, why *Refusal) {
-	g.report(Event{
+func (g *guardState) reportRefusal(ctx context.Context, v visit, why *Refusal) {
+	g.report(ctx, Event{
 		Kind: Refused, Took: time.Since(v.begun), Route: v.route, Carrier: why.Carrier,
 		Origin: v.origin, Client: v.client, Refusal: why,
 	})

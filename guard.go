@@ -50,9 +50,10 @@ type Guard struct {
 	// Sessions are the live connections, which several Guards may share.
 	// Default: this Guard's own.
 	Sessions *Sessions
-	// Observe is called for all that the Guard does, from many goroutines at
-	// once and before the client hears of it: it must be fast. Default: none.
-	Observe func(Event)
+	// Observe is called for all that the Guard does, with the context of the
+	// request, from many goroutines at once and before the client hears of it:
+	// it must be fast. Default: none.
+	Observe func(context.Context, Event)
 	// Log gets refusals (debug) and faults (warn, error), never a credential.
 	// Default: slog.Default().
 	Log *slog.Logger
@@ -75,12 +76,12 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 // serve is the straight line from a request to its handler.
 func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	if g.invalid != nil {
-		g.refuse(w, nil, visit{}, nil, plainRefusal(http.StatusInternalServerError, "fault", g.invalid))
+		g.refuse(w, r, visit{}, nil, plainRefusal(http.StatusInternalServerError, "fault", g.invalid))
 		return
 	}
 	v, err := g.visit(r)
 	if err != nil {
-		g.refuse(w, nil, v, nil, asRefusal(err))
+		g.refuse(w, r, v, nil, asRefusal(err))
 		return
 	}
 	ctx, l := g.newLease(r.Context(), v)
@@ -159,7 +160,7 @@ func (g *guardState) admit(l *lease, v visit, yes verdict) {
 	if yes.identity.Recheck {
 		l.again = func(ctx context.Context) (*Identity, error) { return g.verify(ctx, by) }
 	}
-	g.report(Event{
+	l.report(Event{
 		Kind: Admitted, Took: time.Since(v.begun), Route: v.route, Carrier: l.carrier,
 		Origin: v.origin, Client: v.client, Identity: yes.identity,
 	})
@@ -170,5 +171,7 @@ func (g *guardState) admit(l *lease, v visit, yes verdict) {
 func (g *guardState) newLease(parent context.Context, v visit) (context.Context, *lease) {
 	ctx, cancel := context.WithCancelCause(parent)
 	l := &lease{guard: g, visit: v, cancel: cancel}
-	return context.WithValue(ctx, identityKey{}, l), l
+	ctx = context.WithValue(ctx, identityKey{}, l)
+	l.report = func(e Event) { g.report(ctx, e) }
+	return ctx, l
 }

@@ -16,6 +16,7 @@ import (
 	"net/http/httputil"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +62,7 @@ type server struct {
 	*httptest.Server
 	addr string  // host:port
 	errs logbook // What net/http logged.
+	busy atomic.Int64
 }
 
 // origin is that of the server's own pages.
@@ -82,7 +84,11 @@ func newServer(t testing.TB, h http.Handler) *server {
 	var handlers sync.WaitGroup
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handlers.Add(1)
-		defer handlers.Done()
+		s.busy.Add(1)
+		defer func() {
+			s.busy.Add(-1)
+			handlers.Done()
+		}()
 		h.ServeHTTP(w, r)
 	}))
 	s.Config.ErrorLog = log.New(&s.errs, "", 0)
@@ -91,6 +97,16 @@ func newServer(t testing.TB, h http.Handler) *server {
 		handlers.Wait()
 	})
 	return s
+}
+
+// idle waits until no handler runs, those of hijacked connections included.
+func (s *server) idle(t testing.TB) {
+	t.Helper()
+	for until := time.Now().Add(patience); s.busy.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%d handlers still run", s.busy.Load())
+		}
+	}
 }
 
 // guard starts a server with g in front of next. A Guard without a Log of its

@@ -14,6 +14,7 @@ const defaultLifetime = 24 * time.Hour
 type verdict struct {
 	identity *Identity
 	by       candidate
+	ack      bool // The client asks to be told, in answer to its first message.
 }
 
 // judge decides on what was found in a request. With errNoVerdict nothing

@@ -154,7 +154,7 @@ func loopbackOnly(_, address string, _ syscall.RawConn) error {
 // §5.2.2), within bounds: a server can neither cause a flood nor make a key
 // live for days after it was withdrawn.
 func freshFor(h http.Header) time.Duration {
-	fresh := time.Duration(defaultRefresh)
+	fresh := defaultRefresh
 	for _, directive := range strings.Split(strings.Join(h.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		switch strings.ToLower(name) {

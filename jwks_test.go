@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -372,7 +373,9 @@ func TestJWKSKeepsKeysAtBrokenDocument(t *testing.T) {
 		{"no keys", func(h *keyHost) { h.document = `{"keys":[]}` }},
 		{"without keys", func(h *keyHost) { h.document = `{}` }},
 		{"101 keys", func(h *keyHost) { h.document = `{"keys":[` + strings.Repeat("{},", 100) + `{}]}` }},
-		{"1 MiB and more", func(h *keyHost) { h.document = strings.Repeat(" ", 1<<20) + h.document }},
+		{"1 MiB and more", func(h *keyHost) {
+			h.document = jwksOf(t, "k2", &k.p256.PublicKey) + strings.Repeat(" ", 1<<20)
+		}},
 		{"secret only", func(h *keyHost) { h.document = jwksOf(t, "k1", []byte(jwtSecret)) }},
 		{"private only", func(h *keyHost) { h.document = jwksOf(t, "k1", k.p256) }},
 		{"weak only", func(h *keyHost) { h.document = jwksOf(t, "k1", &k.weak.PublicKey) }},
@@ -544,7 +547,9 @@ func TestJWKSDefaultClient(t *testing.T) {
 		keys.Close()
 	}
 
-	secure := httptest.NewTLSServer(mux)
+	secure := httptest.NewUnstartedServer(mux)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
 	defer secure.Close()
 	for path, want := range map[string]int{"/keys": 1, "/moved": cannotTell} {
 		keys := &usher.JWKS{URL: secure.URL + path, Client: secure.Client(), Log: quiet()}

@@ -198,8 +198,9 @@ func keyAttacks(t *testing.T, p string) []jwtAttack {
 		"pkcs1": pkcs1, "jwk": jwk, "modulus": k.rsa.N.Bytes(),
 		"pkcs1 pem": pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: pkcs1}),
 	} {
-		attacks = append(attacks, jwtAttack{"public key as secret: " + name, compact(confused, p, signHS256(string(secret))), sayNo})
-		attacks = append(attacks, jwtAttack{"and without kid: " + name, compact(`{"alg":"HS256"}`, p, signHS256(string(secret))), sayNo})
+		attacks = append(attacks,
+			jwtAttack{"public key as secret: " + name, compact(confused, p, signHS256(string(secret))), sayNo},
+			jwtAttack{"and without kid: " + name, compact(`{"alg":"HS256"}`, p, signHS256(string(secret))), sayNo})
 	}
 	for _, n := range []int{64, 96} {
 		alg := map[int]string{64: "ES256", 96: "ES384"}[n]
@@ -223,6 +224,29 @@ func TestJWTUnencodedPayload(t *testing.T) {
 		token := b64(header) + "." + b64(payload) + "." + base64.RawURLEncoding.EncodeToString(signature)
 		refuses(t, hs256(t), token, sayNo)
 		refuses(t, hs256(t), b64(header)+"."+payload+"."+base64.RawURLEncoding.EncodeToString(signature), sayUnrecognized)
+	}
+}
+
+// A key that says its algorithm is good for no other.
+func TestJWTAlgorithmOfKey(t *testing.T) {
+	k := jwtKeys()
+	rs256 := compact(`{"alg":"RS256"}`, claims(nil), signRS256(k.rsa))
+	ps256 := compact(`{"alg":"PS256"}`, claims(nil), signPS256(k.rsa))
+	for algorithm, token := range map[string]string{"RS256": ps256, "PS256": rs256} {
+		refuses(t, verifierOf(t, usher.Key{Public: &k.rsa.PublicKey, Algorithm: algorithm}), token, sayNo)
+		admits(t, verifierOf(t, usher.Key{Public: &k.rsa.PublicKey}), token)
+	}
+}
+
+// A kid is bounded, also where every kid would do.
+func TestJWTKeyID(t *testing.T) {
+	for n, want := range map[int]string{256: "yes", 257: sayNo} {
+		token := compact(`{"alg":"HS256","kid":"`+strings.Repeat("k", n)+`"}`, claims(nil), signHS256(jwtSecret))
+		if want == "yes" {
+			admits(t, hs256(t), token)
+		} else {
+			refuses(t, hs256(t), token, want)
+		}
 	}
 }
 

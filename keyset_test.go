@@ -259,7 +259,10 @@ func TestKeyConceals(t *testing.T) {
 		slog.New(slog.NewTextHandler(&buf, nil)).Info("key", "key", thing)
 		slog.New(slog.NewJSONHandler(&buf, nil)).Info("key", "key", thing)
 	}
-	if strings.Contains(buf.String(), jwtSecret) || strings.Contains(buf.String(), fmt.Sprint([]byte(jwtSecret))) {
-		t.Errorf("a printed key has the secret in it: %s", buf.String())
+	secret := []byte(jwtSecret)
+	for _, form := range []string{"%s", "%d", "%x", "%#v"} {
+		if text := strings.Trim(fmt.Sprintf(form, secret), "[]{}"); strings.Contains(buf.String(), text) {
+			t.Errorf("a printed key has the secret in it, as %s: %s", form, buf.String())
+		}
 	}
 }

@@ -29,6 +29,7 @@ type lease struct {
 	carrier string
 	again   func(context.Context) (*Identity, error) // Nil: the credential ends.
 	cancel  context.CancelCauseFunc
+	report  func(Event)
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -121,7 +122,7 @@ func (l *lease) recheck(id *Identity) {
 	if l.why = err; err != nil {
 		wait := time.Until(id.Expires)
 		l.askAt = time.Now().Add(wait / 2)
-		l.timer.Reset(max(wait/2, time.Millisecond))
+		l.timer.Reset(min(max(wait/2, time.Millisecond), wait))
 		return
 	}
 	l.askAt = time.Time{}
@@ -209,7 +210,7 @@ func (l *lease) release() {
 }
 
 func (l *lease) reportEnd(why *Refusal) {
-	l.guard.report(Event{
+	l.report(Event{
 		Kind: Ended, Took: time.Since(l.visit.begun), Route: l.visit.route, Carrier: l.carrier,
 		Origin: l.visit.origin, Client: l.visit.client, Identity: l.identity.Load(), Refusal: why,
 	})

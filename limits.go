@@ -88,6 +88,16 @@ func (p *waitingRoom) leave(addr netip.Prefix) {
 	}
 }
 
+func (p *waitingRoom) occupied() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.total
+}
+
+// Pending returns how many sockets are without a verdict, or on their way out:
+// what [Limits.Pending] bounds.
+func (g *Guard) Pending() int { return g.compile().room.occupied() }
+
 // clientNetwork is what counts as one client: an IPv4 address, or the 64-bit
 // network of an IPv6 address, since whoever has one address there has them all.
 func clientNetwork(addr netip.Addr) netip.Prefix {

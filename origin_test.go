@@ -251,11 +251,22 @@ func TestHosts(t *testing.T) {
 		host   string
 		served bool
 	}{
-		{"self.test", true}, {"self.test:9999", true}, {"SELF.TEST", true},
-		{"other.test:8443", true}, {"[::1]", true}, {"[::1]:8080", true},
-		{"evil.example", false}, {"self.test.evil.example", false}, {"xself.test", false},
-		{"other.test", false}, {"other.test:8444", false}, {"self.test.", false},
-		{"self.test:x", false}, {"x@self.test", false}, {"127.0.0.1", false}, {"::1", false},
+		{"self.test", true},
+		{"self.test:9999", true},
+		{"SELF.TEST", true},
+		{"other.test:8443", true},
+		{"[::1]", true},
+		{"[::1]:8080", true},
+		{"evil.example", false},
+		{"self.test.evil.example", false},
+		{"xself.test", false},
+		{"other.test", false},
+		{"other.test:8444", false},
+		{"self.test.", false},
+		{"self.test:x", false},
+		{"x@self.test", false},
+		{"127.0.0.1", false},
+		{"::1", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.host, func(t *testing.T) {

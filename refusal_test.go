@@ -127,8 +127,9 @@ func TestRefusalOfOthers(t *testing.T) {
 	}
 }
 
-// TestBasicChallenge: browsers send Basic only after a challenge, so that the
-// page without credentials gets one; with wrong ones it can be told more.
+// TestBasicChallenge: browsers send Basic only after a challenge, so that a page
+// without a password, or with a wrong one, gets one; by another carrier it can
+// be told more.
 func TestBasicChallenge(t *testing.T) {
 	h := &witness{}
 	s := guard(t, &usher.Guard{Carriers: []usher.Carrier{usher.Basic(known), usher.Bearer(known)}}, h)
@@ -138,6 +139,8 @@ func TestBasicChallenge(t *testing.T) {
 		"device":   upgrade("self.test", "/"),
 		"document": request("GET", "self.test", "/"),
 		"wrong":    request("GET", "self.test", "/", basicLine("u", "wrong-word")),
+		// Browsers take any other answer for a yes, and never ask for another.
+		"wrong, of a page": upgrade("self.test", "/", "Origin: "+ownOrigin, basicLine("u", "wrong-word")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			res, body := exchange(t, s.addr, text)
@@ -149,7 +152,7 @@ func TestBasicChallenge(t *testing.T) {
 		})
 	}
 	p := dial(t, s.addr, "")
-	p.say(upgrade("self.test", "/", "Origin: "+ownOrigin, basicLine("u", "wrong-word")))
+	p.say(upgrade("self.test", "/", "Origin: "+ownOrigin, "Authorization: Bearer wrong-word"))
 	p.status(http.StatusSwitchingProtocols)
 	p.closed(usher.CloseUnauthenticated, "unauthenticated")
 	g := &usher.Guard{Carriers: []usher.Carrier{usher.Basic(known), usher.FirstMessage(known)}}

@@ -88,8 +88,10 @@ func tryVerdict(t *testing.T, v usher.Verifier, status, code int, word string) {
 func TestVerifierPanics(t *testing.T) {
 	h := &witness{}
 	v := usher.VerifierFunc(func(context.Context, usher.Credential) (*usher.Identity, error) { panic("verifier") })
-	s := guard(t, &usher.Guard{Carriers: []usher.Carrier{usher.Query("", v), usher.FirstMessage(v)},
-		Limits: usher.Limits{Pending: 1, PendingPerAddress: 1}}, h)
+	s := guard(t, &usher.Guard{
+		Carriers: []usher.Carrier{usher.Query("", v), usher.FirstMessage(v)},
+		Limits:   usher.Limits{Pending: 1, PendingPerAddress: 1},
+	}, h)
 	for _, origin := range []string{"", "Origin: " + ownOrigin} {
 		p := dial(t, s.addr, "")
 		text := upgrade("self.test", "/?access_token=x")

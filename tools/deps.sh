@@ -41,19 +41,34 @@ need_node() {
 		"this one is $(node --version)"
 }
 
-# The browser that the tests drive: CHROMIUM names another executable.
-need_chromium() {
-	command -v "${CHROMIUM:-chromium}" >/dev/null && return
-	[ -z "${CHROMIUM:-}" ] || missing "the Chromium that CHROMIUM names" "$CHROMIUM is no executable"
-	can_install || missing "Chromium (browser tests)" \
-		"Debian: sudo apt-get install chromium" \
-		"elsewhere: install Chromium or Chrome and name it, as CHROMIUM=/path/to/chrome make test"
-	install chromium fonts-dejavu-core
+# need_browser NAME VARIABLE PACKAGE finds a browser that the tests drive.
+# VARIABLE names another executable than Debian's.
+need_browser() {
+	local name=$1 variable=$2 package=$3
+	command -v "${!variable:-$package}" >/dev/null && return
+	[ -z "${!variable:-}" ] || missing "the $name that $variable names" "${!variable} is no executable"
+	can_install || missing "$name (browser tests)" \
+		"Debian: sudo apt-get install $package" \
+		"elsewhere: install $name and name it, as $variable=/path/to/it make test" \
+		"or leave it out, as USHER_BROWSERS=chromium or USHER_BROWSERS=firefox make test"
+	install "$package" fonts-dejavu-core
+}
+
+# The browsers that USHER_BROWSERS names; the tests have the same default.
+need_browsers() {
+	local browser
+	for browser in $(tr ',' ' ' <<<"${USHER_BROWSERS:-chromium,firefox}"); do
+		case $browser in
+		chromium) need_browser Chromium CHROMIUM chromium ;;
+		firefox) need_browser Firefox FIREFOX firefox-esr ;;
+		*) missing "a browser called $browser" "USHER_BROWSERS may name chromium and firefox" ;;
+		esac
+	done
 }
 
 for name in "$@"; do
 	case $name in
-	go | node | chromium) "need_$name" ;;
+	go | node | browsers) "need_$name" ;;
 	*) missing "a rule for $name" ;;
 	esac
 done

@@ -166,7 +166,7 @@ func typeLines(s *ast.TypeSpec, add func(string, ...any)) {
 		add("type %s = %s", name, source(s.Type))
 		return
 	}
-	kind := ""
+	var kind string
 	switch s.Type.(type) {
 	case *ast.StructType:
 		kind = "struct"

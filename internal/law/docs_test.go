@@ -50,11 +50,11 @@ func TestDocumentedCode(t *testing.T) {
 				continue
 			}
 			dir := fmt.Sprintf("documented%03d", len(targets))
-			real := filepath.Join(temp, dir+".go")
-			if err := os.WriteFile(real, []byte(b.file()), 0o600); err != nil {
+			written := filepath.Join(temp, dir+".go")
+			if err := os.WriteFile(written, []byte(b.file()), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			overlay.Replace[filepath.Join(base, dir, "main.go")] = real
+			overlay.Replace[filepath.Join(base, dir, "main.go")] = written
 			targets = append(targets, "./"+dir)
 			where[dir] = b
 		}

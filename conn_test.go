@@ -1,0 +1,308 @@
+package usher_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/usher-ws/usher"
+)
+
+const lifetime = 300 * time.Millisecond
+
+// TestConnPeerAnswers closes TCP as soon as the peer has answered the Close.
+func TestConnPeerAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, done := overPipe(t, byBearer(lasting(time.Second)), idle, authorized)
+		begun := time.Now()
+		p.status(http.StatusSwitchingProtocols)
+		p.closed(usher.CloseUnauthenticated, "expired")
+		if got := time.Since(begun); got != time.Second {
+			t.Errorf("got the end of the connection after %v, want 1s", got)
+		}
+		<-done
+	})
+}
+
+// TestConnPeerSilent gives a peer that does not answer 3 s. Until then it sees
+// no half-closed connection either, by which Firefox takes a Close for unclean.
+func TestConnPeerSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, done := overPipe(t, byBearer(lasting(time.Second)), idle, authorized)
+		begun := time.Now()
+		p.status(http.StatusSwitchingProtocols)
+		if f := p.receive(); f.Header.OpCode != ws.OpClose {
+			t.Fatalf("got frame %v, want a Close", f.Header.OpCode)
+		}
+		if got := time.Since(begun); got != time.Second {
+			t.Errorf("got the Close after %v, want 1s", got)
+		}
+		if _, err := p.rd.ReadByte(); !errors.Is(err, io.EOF) {
+			t.Errorf("got %v after the Close, want EOF", err)
+		}
+		if got := time.Since(begun); got != 4*time.Second {
+			t.Errorf("got the end of the connection after %v, want 4s", got)
+		}
+		<-done
+	})
+}
+
+// TestConnPeerFloods has a client that goes on sending, and never answers.
+func TestConnPeerFloods(t *testing.T) {
+	t.Parallel()
+	s := guard(t, byBearer(lasting(lifetime)), idle)
+	p := dial(t, s.addr, "")
+	begun := time.Now()
+	p.say(upgrade(s.addr, "/", authorized))
+	p.status(http.StatusSwitchingProtocols)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		var frame bytes.Buffer
+		_ = ws.WriteFrame(&frame, ws.MaskFrame(ws.NewBinaryFrame(make([]byte, 64<<10))))
+		for {
+			if _, err := p.Write(frame.Bytes()); err != nil {
+				return
+			}
+		}
+	}()
+	if f := p.receive(); f.Header.OpCode != ws.OpClose {
+		t.Errorf("got frame %v, want a Close", f.Header.OpCode)
+	}
+	<-stopped // The flood breaks when the connection is cut.
+	if got := time.Since(begun); got < 3*time.Second || got > lifetime+4*time.Second {
+		t.Errorf("got the flood cut after %v, want about 3.3s", got)
+	}
+}
+
+// TestConnCodeArrives leaves 20 kB of the client's unread: a Close that is
+// followed by closing at once would be lost to a reset.
+func TestConnCodeArrives(t *testing.T) {
+	t.Parallel()
+	deaf := takeover(func(r *http.Request, c net.Conn) { <-r.Context().Done() })
+	g := byBearer(lasting(lifetime))
+	s := guard(t, g, deaf)
+	var clients sync.WaitGroup
+	for range 100 {
+		p := dial(t, s.addr, "")
+		clients.Go(func() {
+			p.say(upgrade(s.addr, "/", authorized))
+			p.status(http.StatusSwitchingProtocols)
+			p.sendFrame(ws.OpBinary, make([]byte, 20_000))
+			p.closed(usher.CloseUnauthenticated, "expired")
+		})
+	}
+	clients.Wait()
+}
+
+// TestConnAfterTheEnd has the handler go on as if nothing were.
+func TestConnAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, done := overPipe(t, byBearer(lasting(time.Second)), takeover(func(r *http.Request, c net.Conn) {
+			if err := untilEnd(c); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("got %v from Read, want net.ErrClosed", err)
+			}
+			<-r.Context().Done()
+			if err := context.Cause(r.Context()); !errors.Is(err, usher.ErrExpired) {
+				t.Errorf("got cause %v, want ErrExpired", err)
+			}
+			frame := ws.MustCompileFrame(ws.NewTextFrame([]byte("late")))
+			if n, err := c.Write(frame); n != len(frame) || err != nil {
+				t.Errorf("got %d, %v from Write, want it swallowed", n, err)
+			}
+			past := time.Unix(1, 0)
+			for _, err := range []error{c.SetDeadline(past), c.SetReadDeadline(past), c.SetWriteDeadline(past), c.Close(), c.Close()} {
+				if err != nil {
+					t.Errorf("got %v after the end, want it swallowed", err)
+				}
+			}
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("got %v from Read after Close, want net.ErrClosed", err)
+			}
+			time.Sleep(4 * time.Second) // Of the bubble.
+			if _, err := c.Write(frame); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("got %v from Write when all is over, want net.ErrClosed", err)
+			}
+		}), authorized)
+		p.status(http.StatusSwitchingProtocols)
+		p.closed(usher.CloseUnauthenticated, "expired")
+		<-done
+	})
+}
+
+// TestConnDeadlineOfGuard wins over those of the handler, which may be in the
+// past already.
+func TestConnDeadlineOfGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, done := overPipe(t, byBearer(lasting(time.Second)), takeover(func(r *http.Request, c net.Conn) {
+			defer c.Close()
+			_ = c.SetDeadline(time.Unix(1, 0))
+			<-r.Context().Done()
+		}), authorized)
+		p.status(http.StatusSwitchingProtocols)
+		p.closed(usher.CloseUnauthenticated, "expired")
+		<-done
+	})
+}
+
+// TestConnHandlerCloses ends a connection whose handler has sent a Close of its
+// own, and waits for the answer: there is no second one.
+func TestConnHandlerCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, done := overPipe(t, byBearer(lasting(time.Second)), takeover(func(_ *http.Request, c net.Conn) {
+			defer c.Close()
+			_, _ = c.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(4999, "mine"))))
+			_ = untilEnd(c)
+		}), authorized)
+		p.status(http.StatusSwitchingProtocols)
+		if f := p.receive(); f.Header.OpCode != ws.OpClose || string(f.Payload[2:]) != "mine" {
+			t.Fatalf("got frame %v %q, want the handler's Close", f.Header.OpCode, f.Payload)
+		}
+		if rest, err := io.ReadAll(p.rd); len(rest) > 0 || err != nil {
+			t.Errorf("got %x, %v after the handler's Close, want the end", rest, err)
+		}
+		<-done
+	})
+}
+
+// TestConnHalfAFrame ends a connection whose handler is in the middle of a
+// frame: the Close comes when the frame is whole, and not before.
+func TestConnHalfAFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		frame := ws.MustCompileFrame(ws.NewTextFrame([]byte("halves")))
+		p, done := overPipe(t, byBearer(lasting(time.Second)), takeover(func(r *http.Request, c net.Conn) {
+			defer c.Close()
+			_, _ = c.Write(frame[:3])
+			<-r.Context().Done()
+			time.Sleep(time.Second) // Of the bubble.
+			for _, p := range [][]byte{frame[3:5], slices.Concat(frame[5:], frame, frame[:3])} {
+				if n, err := c.Write(p); n != len(p) || err != nil {
+					t.Errorf("got %d, %v from Write, want %d", n, err, len(p))
+				}
+			}
+		}), authorized)
+		p.status(http.StatusSwitchingProtocols)
+		if f := p.receive(); string(f.Payload) != "halves" {
+			t.Fatalf("got frame %v %q, want the whole text", f.Header.OpCode, f.Payload)
+		}
+		p.closed(usher.CloseUnauthenticated, "expired")
+		<-done
+	})
+}
+
+// TestConnFrameNeverWhole has a handler that leaves a frame unfinished: nothing
+// can be said, and the connection is closed all the same.
+func TestConnFrameNeverWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, done := overPipe(t, byBearer(lasting(time.Second)), takeover(func(_ *http.Request, c net.Conn) {
+			_, _ = c.Write([]byte{0x81, 5, 'h'})
+			_ = untilEnd(c)
+		}), authorized)
+		begun := time.Now()
+		p.status(http.StatusSwitchingProtocols)
+		rest, err := io.ReadAll(p.rd)
+		if string(rest) != "\x81\x05h" || err != nil {
+			t.Errorf("got %x, %v, want what the handler wrote and the end", rest, err)
+		}
+		if got := time.Since(begun); got != 4*time.Second {
+			t.Errorf("got the end after %v, want 4s", got)
+		}
+		<-done
+	})
+}
+
+// TestConnCopied ends a connection that its handler copies from with io.Copy,
+// as httputil.ReverseProxy does, on a socket and in memory.
+func TestConnCopied(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	var got bytes.Buffer
+	copied := takeover(func(_ *http.Request, c net.Conn) {
+		defer c.Close()
+		_, err := io.Copy(&got, c)
+		ended <- err
+	})
+	sent := masked(ws.NewTextFrame([]byte("what the client says")))
+	check := func(p *peer) {
+		p.status(http.StatusSwitchingProtocols)
+		_, _ = p.Write(sent)
+		p.closed(usher.CloseUnauthenticated, "expired")
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v from io.Copy, want net.ErrClosed", err)
+		}
+		if !bytes.Equal(got.Bytes(), sent) {
+			t.Errorf("got %q copied, want %q", got.Bytes(), sent)
+		}
+		got.Reset()
+	}
+	s := guard(t, byBearer(lasting(lifetime)), copied)
+	p := dial(t, s.addr, "")
+	p.say(upgrade(s.addr, "/", authorized))
+	check(p)
+	p, done := overPipe(t, byBearer(lasting(lifetime)), copied, authorized)
+	check(p)
+	<-done
+}
+
+// TestConnStuck cuts a connection whose peer reads nothing 3 s after its end,
+// also where closing politely would take longer: crypto/tls waits up to 5 s for
+// its last record to get through.
+func TestConnStuck(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("tls %v", secure), func(t *testing.T) {
+			t.Parallel()
+			cut := make(chan time.Time, 1)
+			note := func(c net.Conn) net.Conn { return &farewell{Conn: c, at: cut} }
+			h := byBearer(lasting(lifetime)).Handler(takeover(func(_ *http.Request, c net.Conn) {
+				frame := ws.MustCompileFrame(ws.NewBinaryFrame(make([]byte, 1<<20)))
+				for {
+					if _, err := c.Write(frame); err != nil {
+						return
+					}
+				}
+			}))
+			begun := time.Now()
+			if secure {
+				s := serveTLS(t, h, note)
+				config := s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+				config.ServerName = "example.com"
+				p := dial(t, s.Listener.Addr().String(), "")
+				p = newPeer(t, tls.Client(p.Conn, config))
+				p.say(upgrade("example.com", "/", authorized))
+				p.status(http.StatusSwitchingProtocols)
+			} else {
+				s := serveWrapped(t, h, note)
+				p := dial(t, s.Listener.Addr().String(), "")
+				p.say(upgrade("example.com", "/", authorized))
+				p.status(http.StatusSwitchingProtocols)
+			}
+			if got := (<-cut).Sub(begun); got < 3*time.Second || got > lifetime+4*time.Second {
+				t.Errorf("got the connection cut after %v, want about 3.3s", got)
+			}
+		})
+	}
+}
+
+// A farewell notes when its connection is closed for the first time.
+type farewell struct {
+	net.Conn
+	at   chan time.Time
+	once sync.Once
+}
+
+func (f *farewell) Close() error {
+	err := f.Conn.Close()
+	f.once.Do(func() { f.at <- time.Now() })
+	return err
+}

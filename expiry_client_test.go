@@ -1,0 +1,132 @@
+package usher_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/usher-ws/usher"
+)
+
+// visit is the client of a run: it fails unless all that it receives is as it
+// should be, and the handler is content.
+func (r *run) visit(ctx context.Context, addr, name string, config *tls.Config) error {
+	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	_ = raw.(*net.TCPConn).SetReadBuffer(32 << 10)
+	c := raw
+	if config != nil {
+		c = tls.Client(raw, config)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, upgrade(addr, "/?access_token="+name, "Sec-WebSocket-Extensions: permessage-deflate")); err != nil {
+		return err
+	}
+	rd := bufio.NewReader(r.pace(c))
+	res, err := http.ReadResponse(rd, nil)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("got status %s", res.Status)
+	}
+	r.expires = <-r.admitted
+	// A frame and a half: the rest comes before the answer to the Close.
+	mine := masked(ws.NewBinaryFrame(make([]byte, 1000)))
+	if _, err := c.Write(append(bytes.Clone(mine), mine[:500]...)); err != nil {
+		return err
+	}
+	if r.reader == "stuck" {
+		return <-r.ended
+	}
+	deflate := strings.Contains(res.Header.Get("Sec-Websocket-Extensions"), "permessage-deflate")
+	if err := r.frames(rd, deflate); err != nil {
+		return err
+	}
+	if late := time.Since(r.expires); late < 0 || late > grace {
+		return fmt.Errorf("got the Close %v after the expiry", late)
+	}
+	answer := append(bytes.Clone(mine[500:]), masked(ws.NewCloseFrame(ws.NewCloseFrameBody(4401, "")))...)
+	if _, err := c.Write(answer); err != nil {
+		return fmt.Errorf("answer the Close: %w", err)
+	}
+	if b, err := rd.ReadByte(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("got %x, %w after the Close, want EOF", b, err)
+	}
+	if late := time.Since(r.expires); late > grace {
+		return fmt.Errorf("got the end %v after the expiry, though the Close was answered", late)
+	}
+	return <-r.ended
+}
+
+// frames reads up to the Close, and checks each frame as a strict client does.
+func (r *run) frames(rd io.Reader, deflate bool) error {
+	state := ws.StateClientSide
+	if deflate {
+		state = state.Set(ws.StateExtended)
+	}
+	for {
+		h, err := ws.ReadHeader(rd)
+		if err != nil {
+			return fmt.Errorf("read the head of a frame: %w", err)
+		}
+		if err := ws.CheckHeader(h, state); err != nil {
+			return fmt.Errorf("frame %+v: %w", h, err)
+		}
+		if h.Length > 1<<20 {
+			return fmt.Errorf("frame %+v: larger than any that was written", h)
+		}
+		if h.OpCode == ws.OpClose {
+			return r.goodbye(rd, h)
+		}
+		if _, err := io.CopyN(io.Discard, rd, h.Length); err != nil {
+			return fmt.Errorf("frame %+v was cut: %w", h, err)
+		}
+		if !h.OpCode.IsControl() {
+			state = state.Clear(ws.StateFragmented)
+			if !h.Fin {
+				state = state.Set(ws.StateFragmented)
+			}
+		}
+	}
+}
+
+func (r *run) goodbye(rd io.Reader, h ws.Header) error {
+	payload := make([]byte, h.Length)
+	if _, err := io.ReadFull(rd, payload); err != nil || len(payload) < 2 {
+		return fmt.Errorf("read the Close: %d bytes, %w", len(payload), err)
+	}
+	code, reason := binary.BigEndian.Uint16(payload), string(payload[2:])
+	if code != usher.CloseUnauthenticated || !strings.HasPrefix(reason, "expired ") {
+		return fmt.Errorf("got Close %d %q, want 4401 expired", code, reason)
+	}
+	return nil
+}
+
+// pace makes c as slow as the client is.
+func (r *run) pace(c net.Conn) io.Reader {
+	if r.reader != "slow" {
+		return c
+	}
+	return readerFunc(func(p []byte) (int, error) {
+		<-time.After(time.Millisecond)
+		return c.Read(p[:min(len(p), 4<<10)])
+	})
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
