@@ -29,6 +29,7 @@ const (
 // A command line is what kong reads the arguments into.
 type commandLine struct {
 	Demo    demoCommand    `cmd:"" help:"Run a sample chat and a page on which to try every carrier and every refusal."`
+	Check   checkCommand   `cmd:"" help:"Say whether a configuration is good, and where it is not."`
 	Token   tokenCommand   `cmd:"" help:"Print a JSON Web Token for try-outs."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

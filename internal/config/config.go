@@ -1,0 +1,82 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Config is a whole usher.yaml, checked and with its defaults filled in.
+//
+// The comments here are those of the JSON schema and of the reference page,
+// and the tags say what is so of a key: its default, and whether it is
+// required, may be zero, or belongs to a later version.
+type Config struct {
+	// Address of the public listener, as host:port. Default: 127.0.0.1:8080.
+	Listen Address `yaml:"listen" default:"127.0.0.1:8080"`
+	// Certificate of the public listener. Default: none, so that it speaks plain
+	// HTTP, for a proxy in front or for try-outs.
+	TLS *TLS `yaml:"tls"`
+	// Address of the admin listener (health, metrics, admin API), as host:port.
+	// It is never the public listener. Default: 127.0.0.1:8081.
+	Admin Address `yaml:"admin" default:"127.0.0.1:8081"`
+	// Names that the admin listener answers to besides those of loopback;
+	// required where its address is not one of loopback. Default: none.
+	AdminHosts []string `yaml:"admin_hosts"`
+	// Names that the public listener answers to, each with a port or for any
+	// port; another is answered 421. Default: any name.
+	Hosts []string `yaml:"hosts"`
+	// Networks, as CIDR or single addresses, whose X-Forwarded-For and
+	// X-Forwarded-Proto are believed. Default: none.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// Whether connections from trusted_proxies begin with a PROXY protocol
+	// header, version 1 or 2. Default: false.
+	ProxyProtocol bool `yaml:"proxy_protocol" default:"false"`
+	// Where spent tickets and the like are kept. Default: in memory.
+	Engine *Engine `yaml:"engine"`
+	// Own tokens.
+	Issuer *Later `yaml:"issuer" rule:"later"`
+	// Who judges credentials, by names that carriers use in their verify.
+	// Default: none.
+	Verifiers map[string]*Verifier `yaml:"verifiers"`
+	// What is in front of what. Default: none.
+	Routes []*Route `yaml:"routes"`
+	// Channels at /.
+	Hub *Later `yaml:"hub" rule:"later"`
+	// What is logged, and how.
+	Log Log `yaml:"log"`
+	// How long a stop takes at most: the live connections are told to go
+	// (1001), spread over this time. 0s closes all at once. Default: 5s.
+	Drain time.Duration `yaml:"drain" default:"5s" rule:"zero"`
+}
+
+// Later is the type of a key that the design has and this version refuses.
+type Later struct{}
+
+// A TLS is the certificate of a listener. Its files are read again when they
+// change.
+type TLS struct {
+	// File with the certificate and its chain, in PEM.
+	Cert File `yaml:"cert" rule:"required"`
+	// File with the certificate's private key, in PEM.
+	Key File `yaml:"key" rule:"required"`
+}
+
+// An Engine keeps what several nodes must agree about. Exactly one key is
+// given.
+type Engine struct {
+	// Keep it in this process, for one node: tickets from before a restart are
+	// refused.
+	Memory bool `yaml:"memory"`
+	// A directory of an embedded store.
+	Data *Later `yaml:"data" rule:"later"`
+	// A cluster of others.
+	NATS *Later `yaml:"nats" rule:"later"`
+}
+
+// A Log says what is logged.
+type Log struct {
+	// Least severity that is logged: debug shows refused clients. Default: info.
+	Level string `yaml:"level" default:"info" enum:"debug,info,warn,error"`
+	// One line each, for people or for programs. Default: text.
+	Format string `yaml:"format" default:"text" enum:"text,json"`
+}
