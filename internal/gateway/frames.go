@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/gobwas/ws"
+
+	"github.com/usher-ws/usher"
+)
+
+// deflate is the one extension whose use of the reserved bits is known (RFC
+// 7692 §6): the first of them, on the first frame of a message.
+const deflate = "permessage-deflate"
+
+var (
+	errLength     = errors.New("payload length malformed")
+	errAfterClose = errors.New("frame after Close")
+)
+
+// A checker holds the frames of one direction against RFC 6455 §5, by their
+// heads: no payload is unmasked or copied. A head is held back until it is
+// whole and in order, so that nothing of a bad frame is passed on.
+type checker struct {
+	state   ws.State // Which side they come from, and where in a message.
+	deflate bool
+	rest    int64 // Payload bytes of the current frame still to come.
+	closed  bool  // A whole Close frame was passed on.
+	close   bool  // The current frame is one.
+
+	head    [ws.MaxHeaderSize]byte
+	got     int // Bytes in head.
+	cleared [ws.MaxHeaderSize]byte
+}
+
+// newChecker checks what comes from the side that state names, after the
+// extensions were negotiated. One that is not known may use the reserved bits
+// as it likes.
+func newChecker(state ws.State, extensions []string) *checker {
+	c := &checker{state: state}
+	for _, name := range extensions {
+		if name == deflate {
+			c.deflate = true
+		} else {
+			c.state = c.state.Set(ws.StateExtended)
+		}
+	}
+	return c
+}
+
+// boundary reports whether what was passed on ends with a whole frame.
+func (c *checker) boundary() bool { return c.rest == 0 }
+
+// take checks p, which goes on where the last call ended. What may be passed
+// on is held, which earlier calls held back and is good until the next, and
+// after it p[:n]. With an error that is what comes before the frame at fault.
+func (c *checker) take(p []byte) (held []byte, n int, err error) {
+	before := c.got
+	for i := 0; i < len(p); n = i {
+		if c.rest > 0 {
+			part := min(c.rest, int64(len(p)-i))
+			c.rest -= part
+			i += int(part)
+			c.closed = c.close && c.rest == 0
+			continue
+		}
+		if c.closed {
+			return held, n, fmt.Errorf("%w: %w", usher.ErrProtocol, errAfterClose)
+		}
+		for c.got < 2 || c.got < headSize(c.head[1]) {
+			if i == len(p) {
+				return held, n, nil
+			}
+			c.head[c.got] = p[i]
+			c.got++
+			i++
+		}
+		if err := c.begin(); err != nil {
+			return held, n, fmt.Errorf("%w: %w", usher.ErrProtocol, err)
+		}
+		if before > 0 {
+			held = c.cleared[:copy(c.cleared[:], c.head[:before])]
+			before = 0
+		}
+		c.got = 0
+	}
+	return held, n, nil
+}
+
+// begin looks at a head that is whole.
+func (c *checker) begin() error {
+	length, err := payloadLength(c.head)
+	if err != nil {
+		return err
+	}
+	h := ws.Header{
+		Fin: c.head[0]&0x80 != 0, Rsv: c.head[0] & 0x70 >> 4, OpCode: ws.OpCode(c.head[0] & 0x0f),
+		Masked: c.head[1]&0x80 != 0, Length: length,
+	}
+	if c.deflate && h.Rsv == 4 && h.OpCode.IsData() {
+		h.Rsv = 0
+	}
+	if err := ws.CheckHeader(h, c.state); err != nil {
+		return err
+	}
+	if !h.OpCode.IsControl() {
+		if h.Fin {
+			c.state = c.state.Clear(ws.StateFragmented)
+		} else {
+			c.state = c.state.Set(ws.StateFragmented)
+		}
+	}
+	c.rest, c.close = length, h.OpCode == ws.OpClose
+	c.closed = c.close && length == 0
+	return nil
+}
+
+// payloadLength reads the length out of a whole head. It must be in its
+// shortest form (RFC 6455 §5.2), or two readers could see different frames.
+func payloadLength(head [ws.MaxHeaderSize]byte) (int64, error) {
+	switch n := int64(head[1] & 0x7f); n {
+	case 126:
+		length := int64(binary.BigEndian.Uint16(head[2:]))
+		if length < 126 {
+			return 0, errLength
+		}
+		return length, nil
+	case 127:
+		length := binary.BigEndian.Uint64(head[2:])
+		if length>>63 != 0 || length <= 0xffff {
+			return 0, errLength
+		}
+		return int64(length), nil
+	default:
+		return n, nil
+	}
+}
+
+// headSize is the size of a head by its second byte.
+func headSize(b byte) int {
+	n := 2
+	switch b & 0x7f {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	if b&0x80 != 0 {
+		n += 4
+	}
+	return n
+}

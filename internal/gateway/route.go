@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httputil"
+	"time"
+
+	"github.com/usher-ws/usher"
+)
+
+// A Route is what the gateway does with admitted requests for one pattern. It is
+// the handler behind the route's Guard.
+type Route struct {
+	// Pattern is the ServeMux pattern of the route.
+	Pattern string
+	// Pool is where its connections go.
+	Pool *Pool
+	// Identity is what the upstream is told. Default: nothing.
+	Identity Identity
+	// UpstreamHeaders are set in every request to the upstream, as a credential
+	// of the gateway's own. Clients never see them. Default: none.
+	UpstreamHeaders http.Header
+	// Host is the Host of requests to the upstream. Default: the client's.
+	Host string
+	// AllowSetCookie lets the cookies of an upstream's 101 pass. An upstream
+	// could plant a session with them. Default: false.
+	AllowSetCookie bool
+	// HandshakeTimeout is how long the upstream's answer to a handshake may
+	// take. Default: 10 s.
+	HandshakeTimeout time.Duration
+	// Idle is how long a connection may be without a byte in either direction.
+	// It then ends with 1001. Default: for ever.
+	Idle time.Duration
+	// Guard is the route's, for what it knows of a request's client.
+	Guard *usher.Guard
+	// Traffic is told how many bytes a connection carried. Default: nobody.
+	Traffic func(fromClient, toClient int64)
+}
+
+// Handler returns the route's handler, to stand behind its Guard.
+func (rt *Route) Handler() http.Handler {
+	names := make([]string, 0, len(rt.Identity.Headers)+len(rt.UpstreamHeaders)+1)
+	for name := range rt.Identity.Headers {
+		names = append(names, name)
+	}
+	for name := range rt.UpstreamHeaders {
+		names = append(names, name)
+	}
+	if rt.Identity.JWT != "" {
+		names = append(names, rt.Identity.JWT)
+	}
+	b := &behind{Route: rt, own: newOwnNames(names...), path: newPathRule(rt.Pattern)}
+	b.proxy = &httputil.ReverseProxy{
+		Rewrite: b.rewrite, Transport: b, FlushInterval: -1, ErrorHandler: b.proxyFailed,
+	}
+	return b
+}
+
+// behind is a Route made ready.
+type behind struct {
+	*Route
+	own   ownNames
+	path  pathRule
+	proxy *httputil.ReverseProxy
+}
+
+func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, err := usher.FromContext(r.Context()); err != nil { // Nobody is asked before the verdict.
+		usher.Refuse(w, r, err)
+		return
+	}
+	tail, err := b.path.tail(r.URL)
+	if err != nil {
+		usher.Refuse(w, r, &usher.Refusal{
+			Status: http.StatusBadRequest, Code: usher.CloseForbidden, Word: "bad_request", Cause: err,
+		})
+		return
+	}
+	if r.Header.Get("Upgrade") != "" { // A WebSocket handshake: its Guard lets no other through.
+		b.tunnel(w, r, tail)
+		return
+	}
+	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), plainKey{}, &plainRequest{in: r, tail: tail})))
+}
+
+// headers makes the header for the upstream out of a client's: without what
+// belongs to one connection, without any spelling of what only the gateway
+// says, and with the gateway's own word.
+func (b *behind) headers(h http.Header, in *http.Request, t *Target) error {
+	stripHops(h)
+	b.own.strip(h)
+	addr, scheme := b.Guard.Client(in)
+	if addr.IsValid() {
+		h.Set("X-Forwarded-For", addr.Unmap().String())
+	}
+	h.Set("X-Forwarded-Proto", scheme)
+	h.Set("X-Forwarded-Host", in.Host)
+	id, err := usher.FromContext(in.Context())
+	if err != nil {
+		return err
+	}
+	if err := b.Identity.apply(h, id, t); err != nil {
+		return err
+	}
+	for name, values := range b.UpstreamHeaders {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	return nil
+}
+
+// host is the Host of a request to the upstream.
+func (b *behind) host(in *http.Request) string {
+	if b.Host != "" {
+		return b.Host
+	}
+	return in.Host
+}
+
+// badGateway answers what is the upstream's fault: for a browser's upgrade a
+// WebSocket that says so, else an HTTP status. An upstream that does not want
+// the client is no reason for it to come back.
+func badGateway(w http.ResponseWriter, r *http.Request, err error) {
+	why := &usher.Refusal{Status: http.StatusBadGateway, Code: usher.CloseUnavailable, Word: "unavailable", Cause: err}
+	if answer, ok := errors.AsType[*answerError](err); ok {
+		switch {
+		case answer.status == http.StatusTooManyRequests:
+			why.Code, why.Word = usher.CloseTooMany, "too_many"
+		case answer.status/100 == 4:
+			why.Code, why.Word = usher.CloseForbidden, "forbidden"
+		}
+	}
+	usher.Refuse(w, r, why)
+}

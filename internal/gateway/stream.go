@@ -1,0 +1,173 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/pump"
+)
+
+// A tunnel passes frames between a client and an upstream until one of them, or
+// the Guard, ends it.
+type tunnel struct {
+	ctx        context.Context // The request's: it ends when the Guard ends the connection.
+	client, up net.Conn
+
+	// Owned by the goroutine of toUpstream until it ends.
+	fromClient *checker
+	in         int64
+	lost       bool // A write to the upstream failed: no more is tried.
+	// Owned by the goroutine of run.
+	fromServer *checker
+	out        int64
+
+	clientDone   atomic.Bool // Nothing more is read from the client.
+	clientClosed atomic.Bool // Its Close frame was passed on.
+	upDone       atomic.Bool // Nothing more is read from the upstream.
+	moved        atomic.Int64
+}
+
+// run passes frames both ways and returns when both sides are closed.
+func (t *tunnel) run(early []byte) {
+	// Whoever is stuck in a write gets loose when the Guard ends the connection.
+	stop := context.AfterFunc(t.ctx, func() { _ = t.up.SetDeadline(time.Now().Add(closeTime)) })
+	defer stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.toUpstream()
+	}()
+	t.toClient(early)
+	<-done
+	_ = t.client.Close()
+}
+
+// toUpstream passes what the client sends. At the end it sees that the upstream
+// learns of it.
+func (t *tunnel) toUpstream() {
+	_, err := io.Copy(upstreamWriter{t}, t.client)
+	t.clientDone.Store(true)
+	if errors.Is(err, usher.ErrProtocol) {
+		usher.End(t.ctx, err)
+	}
+	switch {
+	case t.fromClient.closed, t.lost, t.upDone.Load(): // It knows, or cannot be told.
+	case t.fromClient.boundary():
+		_ = t.up.SetWriteDeadline(time.Now().Add(closeTime))
+		frame := ws.MaskFrameInPlace(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusGoingAway, "")))
+		if raw, err := ws.CompileFrame(frame); err == nil {
+			_, _ = t.up.Write(raw)
+		}
+	default: // In the middle of a frame nothing can be said.
+		_ = t.up.Close()
+	}
+	_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
+}
+
+// An upstreamWriter is where the client's bytes go: nothing of a frame that is
+// out of order reaches the upstream. After the upstream has failed they go
+// nowhere, while what it said last is on its way to the client.
+type upstreamWriter struct{ *tunnel }
+
+func (w upstreamWriter) Write(p []byte) (int, error) {
+	t := w.tunnel
+	held, n, fault := t.fromClient.take(p)
+	t.forward(held)
+	t.forward(p[:n])
+	if t.fromClient.closed && !t.clientClosed.Load() {
+		t.clientClosed.Store(true)
+		_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
+	}
+	if fault == nil && t.fromClient.closed && t.upDone.Load() {
+		fault = io.EOF // Both have said goodbye.
+	}
+	if fault != nil {
+		return n, fault
+	}
+	return len(p), nil
+}
+
+// forward writes p to the upstream.
+func (t *tunnel) forward(p []byte) {
+	if len(p) == 0 || t.lost || t.upDone.Load() {
+		return
+	}
+	t.touch()
+	t.in += int64(len(p))
+	if _, err := t.up.Write(p); err != nil {
+		t.lost = true
+		_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
+	}
+}
+
+// toClient passes what the upstream sends. At the end it sees that the client
+// learns how it ended.
+func (t *tunnel) toClient(early []byte) {
+	err := t.pass(early)
+	rd := pump.NewReader(t.up)
+	for err == nil {
+		_, err = rd.Next(t.pass)
+		if err == nil && t.clientClosed.Load() && !t.clientDone.Load() && t.ctx.Err() == nil {
+			// It may finish what it was saying, as long as it goes on.
+			_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
+		}
+	}
+	t.upDone.Store(true)
+	switch {
+	case t.clientDone.Load():
+	case t.fromServer.closed && t.clientClosed.Load(): // The server closes first (RFC 6455 §7.1.1).
+		_ = t.client.Close()
+	case t.fromServer.closed: // The client answers the upstream's Close, or not.
+		_ = t.client.SetReadDeadline(time.Now().Add(closeTime))
+	case t.fromServer.boundary():
+		usher.End(t.ctx, usher.ErrUnavailable)
+	default: // In the middle of a frame nothing can be said.
+		_ = t.client.Close()
+	}
+}
+
+func (t *tunnel) pass(p []byte) error {
+	held, n, fault := t.fromServer.take(p)
+	for _, part := range [][]byte{held, p[:n]} {
+		if len(part) == 0 {
+			continue
+		}
+		t.touch()
+		t.out += int64(len(part))
+		if _, err := t.client.Write(part); err != nil {
+			return err
+		}
+	}
+	return fault
+}
+
+func (t *tunnel) touch() { t.moved.Store(time.Now().UnixNano()) }
+
+// watch ends the tunnel when nothing went either way for idle. The function it
+// returns stops it.
+func (t *tunnel) watch(idle time.Duration) (stop func()) {
+	t.touch()
+	var timer *time.Timer
+	timer = time.AfterFunc(math.MaxInt64, func() {
+		if left := time.Until(time.Unix(0, t.moved.Load()).Add(idle)); left > 0 {
+			timer.Reset(left)
+			return
+		}
+		usher.End(t.ctx, &usher.Refusal{
+			Status: http.StatusRequestTimeout, Code: usher.CloseGoingAway, Word: "idle", Cause: errIdle,
+		})
+	})
+	timer.Reset(idle)
+	return func() { timer.Stop() }
+}
+
+var errIdle = errors.New("nothing was sent for the route's idle time")

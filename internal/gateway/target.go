@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A Target is one server behind a route. Its address is fixed here: nothing in
+// a request can change where the gateway connects to.
+type Target struct {
+	network, address string
+	tls              *tls.Config // Nil without TLS.
+	base             *url.URL    // Its path and query are the front of every request's.
+	name             string
+	transport        *http.Transport // For plain requests.
+}
+
+// ParseTarget reads the address of a server: ws:// or wss:// with a host and
+// optionally a port, a path and a query, or a Unix socket as
+// ws+unix:///run/app.sock:/path. The configuration is for wss and may be nil.
+func ParseTarget(text string, conf *tls.Config) (*Target, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("not a URL such as ws://127.0.0.1:9000/chat: %w", err)
+	}
+	if u.User != nil || u.Fragment != "" {
+		return nil, errors.New("a user or a fragment in an upstream: give a credential by upstream_headers")
+	}
+	t := &Target{network: "tcp", base: u, name: text}
+	t.transport = newTransport(t)
+	port := "80"
+	switch u.Scheme {
+	case "ws":
+	case "wss":
+		port = "443"
+		t.tls = conf.Clone()
+		if t.tls == nil {
+			t.tls = &tls.Config{}
+		}
+		t.tls.MinVersion = max(t.tls.MinVersion, tls.VersionTLS12)
+		t.tls.NextProtos = []string{"http/1.1"}
+		if t.tls.ServerName == "" {
+			t.tls.ServerName = u.Hostname()
+		}
+	case "ws+unix":
+		return t, t.parseUnix(u)
+	default:
+		return nil, fmt.Errorf("scheme %q: want ws, wss or ws+unix", u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return nil, errors.New("no host: want ws://host:port/path")
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	t.address = net.JoinHostPort(u.Hostname(), port)
+	return t, nil
+}
+
+// parseUnix splits the socket's file name from the path of the request.
+func (t *Target) parseUnix(u *url.URL) error {
+	escaped, path, _ := strings.Cut(u.EscapedPath(), ":")
+	file, err := url.PathUnescape(escaped)
+	base, baseErr := url.Parse(path)
+	if err != nil || baseErr != nil || u.Host != "" || !strings.HasPrefix(file, "/") || path != "" && !strings.HasPrefix(path, "/") {
+		return errors.New("want ws+unix:///run/app.sock:/path")
+	}
+	t.network, t.address = "unix", file
+	base.Scheme, base.Host, base.RawQuery = "ws", "localhost", u.RawQuery
+	t.base = base
+	return nil
+}
+
+// String returns the target as it was written.
+func (t *Target) String() string { return t.name }
+
+// dial connects, with TLS where the target has it.
+func (t *Target) dial(ctx context.Context, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, t.network, t.address)
+	if err != nil || t.tls == nil {
+		return c, err
+	}
+	secure := tls.Client(c, t.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return secure, nil
+}

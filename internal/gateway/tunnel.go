@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/usher-ws/usher"
+)
+
+const (
+	defaultHandshake = 10 * time.Second
+	// closeTime is how long a side has to answer the other's Close, or to take
+	// what is left for it, before it is cut.
+	closeTime = 3 * time.Second
+)
+
+// tunnel takes an admitted handshake to the upstream, and on its 101 answers
+// the client and passes frames both ways.
+func (b *behind) tunnel(w http.ResponseWriter, r *http.Request, tail string) {
+	c, target, release, err := b.Pool.dial(r.Context())
+	if err != nil {
+		usher.Refuse(w, r, err)
+		return
+	}
+	defer release()
+	defer c.Close() //nolint:errcheck // Nothing is left to be said on it.
+	out, err := b.handshake(r, target, tail)
+	if err != nil {
+		usher.Refuse(w, r, err)
+		return
+	}
+	up, err := b.shake(r.Context(), c, out)
+	if err != nil {
+		badGateway(w, r, err)
+		return
+	}
+	client, err := b.answer(w, r, up)
+	if err != nil {
+		return
+	}
+	extensions := extensionNames(up.answer["Sec-Websocket-Extensions"])
+	t := &tunnel{
+		ctx: r.Context(), client: client, up: up.Conn,
+		fromClient: newChecker(ws.StateServerSide, extensions),
+		fromServer: newChecker(ws.StateClientSide, extensions),
+	}
+	if b.Idle > 0 {
+		defer t.watch(b.Idle)()
+	}
+	t.run(up.early)
+	if b.Traffic != nil {
+		b.Traffic(t.in, t.out)
+	}
+}
+
+// handshake makes the request for the upstream out of the client's.
+func (b *behind) handshake(r *http.Request, t *Target, tail string) (*http.Request, error) {
+	h := r.Header.Clone()
+	if err := b.headers(h, r, t); err != nil {
+		return nil, err
+	}
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = []string{""} // Or Go's own would be written.
+	}
+	return &http.Request{
+		Method: http.MethodGet, URL: joinURL(t.base, tail, r.URL.RawQuery), Host: b.host(r), Header: h,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}, nil
+}
+
+// shake is the package's shake within the route's time, and only as long as
+// the client is there.
+func (b *behind) shake(ctx context.Context, c net.Conn, out *http.Request) (*upstreamConn, error) {
+	timeout := b.HandshakeTimeout
+	if timeout <= 0 {
+		timeout = defaultHandshake
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	up, err := shake(c, out, timeout)
+	if !stop() {
+		return nil, errors.Join(usher.ErrUnavailable, context.Cause(ctx))
+	}
+	return up, err
+}
+
+// answer gives the client the upstream's 101, without what was between the
+// upstream and the gateway.
+func (b *behind) answer(w http.ResponseWriter, r *http.Request, up *upstreamConn) (net.Conn, error) {
+	stripHops(up.answer)
+	if !b.AllowSetCookie {
+		delete(up.answer, "Set-Cookie")
+	}
+	h := w.Header()
+	for name, values := range up.answer {
+		h[name] = values
+	}
+	h["Upgrade"], h["Connection"] = []string{"websocket"}, []string{"Upgrade"}
+	h["Sec-Websocket-Accept"] = []string{acceptFor(r.Header.Get("Sec-Websocket-Key"))}
+	w.WriteHeader(http.StatusSwitchingProtocols)
+	client, _, err := http.NewResponseController(w).Hijack()
+	return client, err
+}
