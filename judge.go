@@ -42,7 +42,7 @@ func (g *guardState) judge(ctx context.Context, v visit, c *cutting) (verdict, e
 // verifies counts, and no other may belong to somebody else.
 func (g *guardState) judgeAmbient(ctx context.Context, v visit, c *cutting, ambient []candidate) (verdict, error) {
 	var no verdict
-	first := error(ErrNoCredential)
+	first := ErrNoCredential
 	for i, a := range ambient {
 		id, err := g.verify(ctx, a)
 		if err == nil && a.carrier.csrf != nil && v.strict {

@@ -44,12 +44,12 @@ func (l *lateMessage) look(c *conn) error {
 		read, err := c.raw.Read(buf[:])
 		c.in.follow(buf[:read])
 		c.early = append(c.early, buf[:read]...)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return err
-		}
-		if err != nil {
+		case err != nil: // The handler reads what there is, and then the error.
 			c.late = nil
-			return nil // The handler reads what there is, and then the error.
+			return nil //nolint:nilerr // As just said.
 		}
 	}
 	return nil

@@ -57,7 +57,7 @@ var law = []rule{
 	{pkg: "internal/server", ours: []string{
 		".", "internal/config", "internal/console", "internal/engine", "internal/gateway", "internal/hub",
 		"internal/issuer", "internal/observe", "internal/realtime", "internal/rest",
-	}},
+	}, modules: []string{"github.com/pires/go-proxyproto"}},
 	{pkg: "internal/config", ours: []string{"."}, modules: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema"}},
 
 	// Gateway and issuer do not know the hub, nor each other.
