@@ -165,8 +165,8 @@ func readMessage(c *conn, rd *bufio.Reader) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if c.writeFrame(frame) != nil {
-				return nil, errGone
+			if err := c.writeFrame(frame); err != nil {
+				return nil, readError(err) // Whoever does not take pongs is late too.
 			}
 		case ws.OpPong:
 		case ws.OpClose:

@@ -300,6 +300,10 @@ func (c *conn) finishEnd() {
 		c.drain()
 	}
 	c.state.Store(connClosed)
+	if under, ok := c.raw.(interface{ NetConn() net.Conn }); ok && !time.Now().Before(c.limit) {
+		// TLS would wait 5 s more for its last record to get through.
+		_ = under.NetConn().Close()
+	}
 	_ = c.raw.Close()
 	c.done()
 }

@@ -136,7 +136,9 @@ func TestConnAfterTheEnd(t *testing.T) {
 			}
 		}), authorized)
 		p.status(http.StatusSwitchingProtocols)
-		p.closed(usher.CloseUnauthenticated, "expired")
+		p.receive()
+		time.Sleep(time.Second) // The handler is at it while the Close waits for its answer.
+		p.sendFrame(ws.OpClose, []byte{3, 0xe8})
 		<-done
 	})
 }
@@ -253,6 +255,49 @@ func TestConnCopied(t *testing.T) {
 	p, done := overPipe(t, byBearer(lasting(lifetime)), copied, authorized)
 	check(p)
 	<-done
+}
+
+// A polite connection takes its time to close, unless what is under it is
+// closed already: a TLS connection whose last record does not get through.
+type polite struct {
+	net.Conn
+	cut *farewell
+}
+
+func (c polite) NetConn() net.Conn { return c.cut }
+
+func (c polite) Close() error {
+	select {
+	case <-c.cut.at:
+	case <-time.After(5 * time.Second):
+	}
+	return c.Conn.Close()
+}
+
+// TestConnNotPolite does not wait for politeness with a peer that had its 3 s,
+// and does with one that has answered.
+func TestConnNotPolite(t *testing.T) {
+	for answers, want := range map[bool]time.Duration{false: 4 * time.Second, true: 6 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			wrap := func(c net.Conn) net.Conn {
+				return polite{Conn: c, cut: &farewell{Conn: c, at: make(chan time.Time, 1)}}
+			}
+			p, done := overWrapped(t, wrap, byBearer(lasting(time.Second)), idle, authorized)
+			begun := time.Now()
+			p.status(http.StatusSwitchingProtocols)
+			p.receive()
+			if answers {
+				p.sendFrame(ws.OpClose, []byte{3, 0xe8})
+			}
+			if _, err := p.rd.ReadByte(); !errors.Is(err, io.EOF) {
+				t.Errorf("got %v after the Close, want EOF", err)
+			}
+			if got := time.Since(begun); got != want {
+				t.Errorf("got the end after %v, want %v", got, want)
+			}
+			<-done
+		})
+	}
 }
 
 // TestConnStuck cuts a connection whose peer reads nothing 3 s after its end,

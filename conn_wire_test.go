@@ -44,6 +44,12 @@ func (w *wire) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // and returns the client's end. The channel is closed when next is done.
 func overPipe(t *testing.T, g *usher.Guard, next http.Handler, lines ...string) (*peer, <-chan struct{}) {
 	t.Helper()
+	return overWrapped(t, func(c net.Conn) net.Conn { return c }, g, next, lines...)
+}
+
+// overWrapped is overPipe with the server's end in a wrapper.
+func overWrapped(t *testing.T, wrap func(net.Conn) net.Conn, g *usher.Guard, next http.Handler, lines ...string) (*peer, <-chan struct{}) {
+	t.Helper()
 	if g.Log == nil {
 		g.Log = quiet()
 	}
@@ -58,7 +64,7 @@ func overPipe(t *testing.T, g *usher.Guard, next http.Handler, lines ...string) 
 	go func() {
 		defer close(done)
 		defer cancel() // As net/http does.
-		g.Handler(next).ServeHTTP(&wire{conn: conn, header: make(http.Header)}, r.WithContext(ctx))
+		g.Handler(next).ServeHTTP(&wire{conn: wrap(conn), header: make(http.Header)}, r.WithContext(ctx))
 	}()
 	p := newPeer(t, client)
 	_ = client.SetDeadline(time.Time{}) // Hours pass at once here.

@@ -97,6 +97,9 @@ func (g *guardState) verify(ctx context.Context, c candidate) (*Identity, error)
 		}
 		return nil, err
 	}
+	if ctx.Err() != nil { // A yes that comes too late is none.
+		return nil, fmt.Errorf("%w: took longer than Limits.Verify", ErrUnavailable)
+	}
 	return g.accept(id)
 }
 

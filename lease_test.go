@@ -189,6 +189,7 @@ func TestLeaseRecheck(t *testing.T) {
 				p.status(http.StatusSwitchingProtocols)
 				p.closed(tt.code, tt.word)
 				<-done
+				synctest.Wait()
 				if got := time.Since(begun); got != tt.end {
 					t.Errorf("got the end after %v, want %v", got, tt.end)
 				}
@@ -228,6 +229,7 @@ func TestLeaseRecheckHangs(t *testing.T) {
 		if timer.Stop() {
 			close(release)
 		}
+		synctest.Wait()
 		if len(s.asked) != 2 {
 			t.Errorf("got asked %d times, want 2: one question at a time", len(s.asked))
 		}

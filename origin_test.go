@@ -299,10 +299,12 @@ func TestInsecureAnyOrigin(t *testing.T) {
 	h := &witness{}
 	s := guard(t, &usher.Guard{InsecureAnyOrigin: true, Carriers: []usher.Carrier{usher.Query("", known)}}, h)
 	for origin, status := range map[string]int{
-		"https://evil.example":  http.StatusSwitchingProtocols,
-		"null":                  http.StatusForbidden,
-		"":                      http.StatusForbidden,
-		"https://evil.example/": http.StatusForbidden,
+		"https://evil.example":     http.StatusSwitchingProtocols,
+		"null":                     http.StatusForbidden,
+		"":                         http.StatusForbidden,
+		"https://evil.example/":    http.StatusForbidden,
+		"https://EVIL.example":     http.StatusForbidden,
+		"https://evil.example:443": http.StatusForbidden,
 	} {
 		res, _ := exchange(t, s.addr, upgrade("self.test", "/?access_token=alice-word", "Origin: "+origin))
 		if res.StatusCode != status {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -270,21 +271,23 @@ func (l *pipeListener) dial() net.Conn {
 // TestFirstMessageDeadline: ten seconds after the handshake it is over, however
 // busy the client was.
 func TestFirstMessageDeadline(t *testing.T) {
-	frame := func(f ws.Frame) string { return string(ws.MustCompileFrame(ws.MaskFrame(f))) }
-	auth := frame(ws.NewTextFrame([]byte(authAlice)))
-	tests := map[string]string{ // What is sent, a piece a second.
-		"nothing":            "",
-		"one byte a second":  strings.Join(strings.Split(auth, ""), "|"),
-		"a ping a second":    strings.Repeat(frame(ws.NewPingFrame([]byte("x")))+"|", 15),
-		"a pong a second":    strings.Repeat(frame(ws.NewPongFrame(nil))+"|", 15),
-		"half a frame head":  auth[:1],
-		"a head and no body": auth[:6],
-		"all but one byte":   auth[:len(auth)-1],
-		"half a ping":        frame(ws.NewPingFrame([]byte("xyz")))[:7],
+	frame := func(f ws.Frame) string {
+		return string(ws.MustCompileFrame(ws.MaskFrameWith(f, [4]byte{1, 2, 3, 4})))
 	}
-	for name, script := range tests {
+	auth := frame(ws.NewTextFrame([]byte(authAlice)))
+	tests := map[string][]string{ // What is sent, a piece a second.
+		"nothing":            nil,
+		"one byte a second":  strings.Split(auth, ""),
+		"a ping a second":    slices.Repeat([]string{frame(ws.NewPingFrame([]byte("x")))}, 15),
+		"a pong a second":    slices.Repeat([]string{frame(ws.NewPongFrame(nil))}, 15),
+		"half a frame head":  {auth[:1]},
+		"a head and no body": {auth[:6]},
+		"all but one byte":   {auth[:len(auth)-1]},
+		"half a ping":        {frame(ws.NewPingFrame([]byte("xyz")))[:7]},
+	}
+	for name, pieces := range tests {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { tryDeadline(t, strings.Split(script, "|")) })
+			synctest.Test(t, func(t *testing.T) { tryDeadline(t, pieces) })
 		})
 	}
 }

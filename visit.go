@@ -24,7 +24,7 @@ type visit struct {
 // is one that the Guard understands, the name it asks for, and its origin.
 // Its error is a *Refusal that is always told in plain HTTP.
 func (g *guardState) visit(r *http.Request) (visit, error) {
-	v := visit{begun: time.Now(), route: g.routeOf(r)}
+	v := visit{begun: time.Now()}
 	addr, scheme := g.clientOf(r)
 	v.client = clientNetwork(addr)
 	if r.Host == "" || r.URL.User != nil {
@@ -37,6 +37,8 @@ func (g *guardState) visit(r *http.Request) (visit, error) {
 	if v.upgrade, err = isHandshake(r); err != nil {
 		return v, err
 	}
+	// Not before: net/http makes the user of a CONNECT a part of the path.
+	v.route = g.routeOf(r)
 	v.strict = v.upgrade || !isSafe(r.Method)
 	if v.origin, err = g.policy.check(r, scheme, v.strict); err != nil {
 		return v, plainRefusal(http.StatusForbidden, "origin", err)

@@ -100,7 +100,7 @@ func checkAnswer(res *http.Response, key string, offer http.Header) error {
 	_, length := h["Content-Length"]
 	upgrade, accept := h["Upgrade"], h["Sec-Websocket-Accept"]
 	switch {
-	case !res.ProtoAtLeast(1, 1):
+	case res.ProtoMajor != 1 || res.ProtoMinor != 1:
 		return fmt.Errorf("%w: not HTTP/1.1", errAnswer)
 	case len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket"):
 		return fmt.Errorf("%w: no Upgrade: websocket", errAnswer)

@@ -338,3 +338,13 @@ func (p *peer) gone() {
 		p.t.Error("the connection did not end")
 	}
 }
+
+// eventually fails the test unless it comes true.
+func eventually(t testing.TB, holds func() bool) {
+	t.Helper()
+	for until := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("it did not come true")
+		}
+	}
+}

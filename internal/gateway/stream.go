@@ -33,6 +33,7 @@ type tunnel struct {
 	clientDone   atomic.Bool // Nothing more is read from the client.
 	clientClosed atomic.Bool // Its Close frame was passed on.
 	upDone       atomic.Bool // Nothing more is read from the upstream.
+	upClosed     atomic.Bool // Its Close frame was passed on.
 	moved        atomic.Int64
 }
 
@@ -60,7 +61,9 @@ func (t *tunnel) toUpstream() {
 		usher.End(t.ctx, err)
 	}
 	switch {
-	case t.fromClient.closed, t.lost, t.upDone.Load(): // It knows, or cannot be told.
+	case t.lost: // Whatever it still says, nobody is there to hear it.
+		_ = t.up.Close()
+	case t.fromClient.closed, t.upDone.Load(): // It knows, or cannot be told.
 	case t.fromClient.boundary():
 		_ = t.up.SetWriteDeadline(time.Now().Add(closeTime))
 		frame := ws.MaskFrameInPlace(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusGoingAway, "")))
@@ -86,14 +89,24 @@ func (w upstreamWriter) Write(p []byte) (int, error) {
 	if t.fromClient.closed && !t.clientClosed.Load() {
 		t.clientClosed.Store(true)
 		_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
+		t.part()
 	}
 	if fault == nil && t.fromClient.closed && t.upDone.Load() {
-		fault = io.EOF // Both have said goodbye.
+		fault = io.EOF
 	}
 	if fault != nil {
 		return n, fault
 	}
 	return len(p), nil
+}
+
+// part closes the client's connection once both sides have said goodbye: a
+// browser waits for it (RFC 6455 §7.1.1). The upstream is left time to close its
+// own.
+func (t *tunnel) part() {
+	if t.clientClosed.Load() && t.upClosed.Load() {
+		_ = t.client.Close()
+	}
 }
 
 // forward writes p to the upstream.
@@ -124,8 +137,6 @@ func (t *tunnel) toClient(early []byte) {
 	t.upDone.Store(true)
 	switch {
 	case t.clientDone.Load():
-	case t.fromServer.closed && t.clientClosed.Load(): // The server closes first (RFC 6455 §7.1.1).
-		_ = t.client.Close()
 	case t.fromServer.closed: // The client answers the upstream's Close, or not.
 		_ = t.client.SetReadDeadline(time.Now().Add(closeTime))
 	case t.fromServer.boundary():
@@ -146,6 +157,10 @@ func (t *tunnel) pass(p []byte) error {
 		if _, err := t.client.Write(part); err != nil {
 			return err
 		}
+	}
+	if t.fromServer.closed && !t.upClosed.Load() {
+		t.upClosed.Store(true)
+		t.part()
 	}
 	return fault
 }

@@ -27,8 +27,8 @@ type Target struct {
 // ws+unix:///run/app.sock:/path. The configuration is for wss and may be nil.
 func ParseTarget(text string, conf *tls.Config) (*Target, error) {
 	u, err := url.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("not a URL such as ws://127.0.0.1:9000/chat: %w", err)
+	if err != nil { // Which quotes the URL, and with it a password.
+		return nil, errors.New("not a URL such as ws://127.0.0.1:9000/chat")
 	}
 	if u.User != nil || u.Fragment != "" {
 		return nil, errors.New("a user or a fragment in an upstream: give a credential by upstream_headers")

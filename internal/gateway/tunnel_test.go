@@ -231,11 +231,11 @@ func TestTunnelCloseCodes(t *testing.T) {
 					seen <- err.Error()
 					return
 				}
-				if f.Header.OpCode == ws.OpClose {
-					seen <- string(ws.UnmaskFrame(f).Payload)
-				}
 				_ = ws.WriteFrame(c, ws.NewCloseFrame(body))
-				_, _ = io.Copy(io.Discard, c)
+				if f.Header.OpCode != ws.OpClose {
+					f, _ = ws.ReadFrame(c)
+				}
+				seen <- string(ws.UnmaskFrame(f).Payload)
 			})
 			g := open(t, target(t, "ws://"+b.addr))
 			p, _ := connect(t, g.addr, "/chat")
@@ -246,12 +246,15 @@ func TestTunnelCloseCodes(t *testing.T) {
 			if f := p.receive(); string(f.Payload) != string(body) {
 				t.Errorf("client got %q, want %q", f.Payload, body)
 			}
-			p.Close()
+			p.gone()
 
 			p, _ = connect(t, g.addr, "/chat")
 			p.send(ws.NewTextFrame([]byte("go")))
 			if got := p.closed(int(code)); got != "because" {
 				t.Errorf("client got reason %q, want because", got)
+			}
+			if got := <-seen; got != string(body[:2]) {
+				t.Errorf("backend got the answer %q, want %q", got, body[:2])
 			}
 		})
 	}

@@ -1,0 +1,160 @@
+package gateway_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// inUse is the memory of heap and stacks after a collection, in bytes.
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC() // What pools hold goes with the second.
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
+// While one side is slow, the other waits: nothing of a frame is kept but what
+// fits into the pump's buffer and the kernel's.
+func TestTunnelSlowSide(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		slowUpstream bool
+	}{{"client", false}, {"upstream", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			conns, done := make(chan net.Conn, 1), make(chan struct{})
+			b := raw(t, func(c net.Conn, head string) {
+				_, _ = io.WriteString(c, switched(head))
+				conns <- c
+				<-done
+			})
+			defer close(done)
+			g := open(t, target(t, "ws://"+b.addr))
+			p, _ := connect(t, g.addr, "/chat")
+			var reader, writer net.Conn = &bufferedConn{Conn: p.Conn, rd: p.rd}, <-conns
+			if tt.slowUpstream {
+				reader, writer = writer, reader
+			}
+			slowReader(t, reader, writer, tt.slowUpstream)
+		})
+	}
+}
+
+// slowReader writes a frame of 16 MiB, and reads it only after the writer has
+// had to wait.
+func slowReader(t *testing.T, reader, writer net.Conn, masked bool) {
+	t.Helper()
+	const size = 16 << 20
+	before := inUse()
+	if err := ws.WriteHeader(writer, ws.Header{Fin: true, OpCode: ws.OpBinary, Length: size, Masked: masked}); err != nil {
+		t.Fatal(err)
+	}
+	chunk, sent, waited := make([]byte, 64<<10), 0, false
+	for sent < size {
+		_ = writer.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		n, err := writer.Write(chunk[:min(len(chunk), size-sent)])
+		sent += n
+		if errors.Is(err, os.ErrDeadlineExceeded) && !waited {
+			waited = true
+			if grown := inUse() - before; grown > 1<<20 {
+				t.Errorf("got %d bytes more in use while the reader is slow, want at most 1 MiB", grown)
+			}
+			counted := make(chan int64)
+			go func() {
+				h, err := ws.ReadHeader(reader)
+				if err != nil || h.Length != size {
+					t.Errorf("got head %v, %v, want %d bytes", h, err, size)
+				}
+				n, _ := io.Copy(io.Discard, io.LimitReader(reader, size))
+				counted <- n
+			}()
+			defer func() {
+				if n := <-counted; n != size {
+					t.Errorf("got %d bytes, want %d", n, size)
+				}
+			}()
+		} else if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	if !waited {
+		t.Error("the writer never had to wait")
+	}
+}
+
+// An idle tunnel holds no buffer of 32 KiB. What is measured is the gateway, the
+// clients and the backend together.
+func TestTunnelIdleMemory(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		tls   bool
+		bound int64
+	}{
+		{"plain", false, 48 << 10},
+		{"tls", true, 128 << 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const tunnels = 500
+			done := make(chan struct{})
+			b := raw(t, func(c net.Conn, head string) {
+				_, _ = io.WriteString(c, switched(head))
+				f, err := ws.ReadFrame(c)
+				if err == nil {
+					f.Header.Masked = false
+					_ = ws.WriteFrame(c, f)
+				}
+				<-done
+			})
+			defer close(done)
+			g := open(t, target(t, "ws://"+b.addr))
+			front := g.addr
+			if tt.tls {
+				front = terminate(t, g)
+			}
+			before := inUse()
+			for range tunnels {
+				p := dialTLS(t, front, tt.tls)
+				p.say(upgrade("/chat", bearer))
+				p.answer()
+				p.send(ws.NewBinaryFrame(make([]byte, 1000)))
+				p.receive()
+				p.rd = nil
+			}
+			each := (inUse() - before) / tunnels
+			t.Logf("%d bytes for each tunnel", each)
+			if each > tt.bound {
+				t.Errorf("got %d bytes for each idle tunnel, want at most %d", each, tt.bound)
+			}
+		})
+	}
+}
+
+// terminate puts TLS in front of a gate, as a server with a certificate has it,
+// and returns the address.
+func terminate(t *testing.T, g *gate) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(g.Config.Handler)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+func dialTLS(t *testing.T, addr string, secure bool) *peer {
+	t.Helper()
+	p := dial(t, addr)
+	if secure {
+		p.Conn = tls.Client(p.Conn, &tls.Config{InsecureSkipVerify: true})
+		p.rd = bufio.NewReader(p.Conn)
+	}
+	return p
+}
