@@ -18,6 +18,7 @@ BENCH    ?= .
 JOBS     ?= 2
 
 BROWSER := test/browser
+INTEROP := test/interop
 GOTEST  := bin/gotest
 TOOLS   := bin/.tools
 
@@ -68,7 +69,7 @@ quick: $(GOTEST) ## Short tests, with the race detector.
 	$(GOTEST) -allow-skips -race -short -p $(JOBS) ./...
 
 .PHONY: race
-race: $(GOTEST) ## All Go tests, with the race detector; a skip is a failure.
+race: $(GOTEST) $(INTEROP)/node_modules/.package-lock.json ## All Go tests, with the race detector; a skip is a failure.
 	$(GOTEST) -race -count=1 -timeout 10m -p $(JOBS) ./...
 	$(GO) -C tools test ./gotest
 
@@ -84,6 +85,11 @@ browser: $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in the bro
 	@grep -Eq '^# pass [1-9]' bin/browser.tap || { echo "no browser test ran"; exit 1; }
 	@grep -qx '# skipped 0' bin/browser.tap && grep -qx '# todo 0' bin/browser.tap || \
 		{ echo "a browser test was skipped"; exit 1; }
+
+.PHONY: smuggling
+smuggling: ## Probe our gateway for smuggling, with nginx, HAProxy and Caddy beside it.
+	@tools/deps.sh go proxies
+	$(GO) run ./test/smuggling/beside
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (10s).
@@ -106,14 +112,15 @@ vuln: $(TOOLS) ## Known vulnerabilities in what is imported; needs the network.
 
 .PHONY: deps
 deps: ## Install what the tests need and this machine lacks.
-	@tools/deps.sh go node browsers
+	@tools/deps.sh go node python browsers
 	$(GO) mod download
-	@$(MAKE) tools $(BROWSER)/node_modules/.package-lock.json
+	@$(MAKE) tools $(BROWSER)/node_modules/.package-lock.json $(INTEROP)/node_modules/.package-lock.json
 
 # npm writes this file last, so it is older than the lock file exactly when the
 # installed packages are.
-$(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package.json $(BROWSER)/package-lock.json
-	cd $(BROWSER) && npm ci --no-audit --no-fund
+$(BROWSER)/node_modules/.package-lock.json $(INTEROP)/node_modules/.package-lock.json: \
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
 .PHONY: tools
@@ -132,9 +139,9 @@ $(GOTEST): tools/go.mod $(wildcard tools/gotest/*.go)
 
 .PHONY: clean
 clean: ## Remove what was built and installed here.
-	rm -rf bin $(BROWSER)/node_modules
+	rm -rf bin $(BROWSER)/node_modules $(INTEROP)/node_modules
 
 .PHONY: help
 help: ## This list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
-		awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+		awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'

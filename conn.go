@@ -79,6 +79,9 @@ func newConn(raw net.Conn, early []byte) *conn {
 
 // Read gives the handler what the client sent.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.state.Load() != connOpen {
+		return 0, errEnded // At once: drain may hold rmu for as long as lingerTime.
+	}
 	c.rmu.Lock()
 	defer c.rmu.Unlock()
 	if c.late != nil && c.state.Load() == connOpen {
@@ -138,6 +141,9 @@ func (c *conn) WriteTo(w io.Writer) (total int64, err error) {
 
 // pass copies what comes next.
 func (c *conn) pass(w io.Writer, rd pump.Reader) (int, error) {
+	if c.state.Load() != connOpen {
+		return 0, errEnded // At once, as in Read.
+	}
 	c.rmu.Lock()
 	defer c.rmu.Unlock()
 	if c.late != nil && c.state.Load() == connOpen {

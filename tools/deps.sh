@@ -66,9 +66,34 @@ need_browsers() {
 	done
 }
 
+# need_python finds a Python with websockets; Debian's may not be the first in
+# the path.
+need_python() {
+	local python
+	for python in python3 /usr/bin/python3; do
+		"$python" -c 'import websockets' 2>/dev/null && return
+	done
+	can_install || missing "Python 3 with websockets (interop tests)" \
+		"Debian: sudo apt-get install python3-websockets"
+	install python3-websockets
+}
+
+# need_proxies finds the proxies that stand beside our gateway. A service that
+# comes with a package is not wanted: the probes start their own.
+need_proxies() {
+	local package absent=()
+	for package in nginx:nginx-light haproxy:haproxy caddy:caddy; do
+		command -v "${package%%:*}" >/dev/null || absent+=("${package##*:}")
+	done
+	[ ${#absent[@]} -gt 0 ] || return 0
+	missing "${absent[*]} (to stand beside our gateway)" \
+		"Debian: sudo apt-get install ${absent[*]}" \
+		"and stop the services that come with them"
+}
+
 for name in "$@"; do
 	case $name in
-	go | node | browsers) "need_$name" ;;
+	go | node | python | browsers | proxies) "need_$name" ;;
 	*) missing "a rule for $name" ;;
 	esac
 done

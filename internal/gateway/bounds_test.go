@@ -100,8 +100,8 @@ func TestTunnelIdleMemory(t *testing.T) {
 		tls   bool
 		bound int64
 	}{
-		{"plain", false, 48 << 10},
-		{"tls", true, 128 << 10},
+		{"plain", false, 60 << 10},
+		{"tls", true, 72 << 10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			const tunnels = 500

@@ -1,7 +1,8 @@
 // Package pump reads from connections without holding a buffer while nothing
-// comes: ten thousand idle connections need no more memory than their
-// goroutines. It knows nothing of what it copies. The Guard's connections and
-// the gateway's tunnel are its callers.
+// comes, or only a small one where the connection has to have one: ten thousand
+// idle connections need little more memory than their goroutines. It knows
+// nothing of what it copies. The Guard's connections and the gateway's tunnel
+// are its callers.
 package pump
 
 import (
@@ -17,17 +18,26 @@ import (
 // bytes.
 const Size = 32 << 10
 
-var buffers = sync.Pool{New: func() any { return new([Size]byte) }}
+// waitSize is the size of the buffer that waits where only the connection
+// itself can: a TLS connection, a pipe.
+const waitSize = 2 << 10
 
-// A Reader reads from one connection. The zero value is not usable.
+var (
+	buffers     = sync.Pool{New: func() any { return new([Size]byte) }}
+	waitBuffers = sync.Pool{New: func() any { return new([waitSize]byte) }}
+)
+
+// A Reader reads from one connection, in one goroutine at a time. The zero value
+// is not usable.
 type Reader struct {
 	conn net.Conn
-	raw  syscall.RawConn // Nil where only conn can wait: a TLS connection, a pipe.
+	raw  syscall.RawConn // Nil where only conn can wait.
+	more *bool           // Without raw: the last read filled its small buffer.
 }
 
 // NewReader returns a Reader of c.
 func NewReader(c net.Conn) Reader {
-	r := Reader{conn: c}
+	r := Reader{conn: c, more: new(bool)}
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			r.raw = raw
@@ -41,10 +51,27 @@ func NewReader(c net.Conn) Reader {
 // deadline. The bytes are use's until it returns. Without bytes use is not
 // called.
 func (r Reader) Next(use func(p []byte) error) (int, error) {
+	if r.raw == nil && !*r.more {
+		return r.wait(use)
+	}
+	*r.more = false
 	buf, n, err := r.read()
 	if buf != nil {
 		defer buffers.Put(buf)
 	}
+	if n > 0 {
+		return n, use(buf[:n])
+	}
+	return 0, err
+}
+
+// wait is Next with a small buffer. Where that was filled, the rest of a TLS
+// record is likely to be there, and worth a large one.
+func (r Reader) wait(use func(p []byte) error) (int, error) {
+	buf := waitBuffers.Get().(*[waitSize]byte)
+	defer waitBuffers.Put(buf)
+	n, err := r.conn.Read(buf[:])
+	*r.more = n == len(buf)
 	if n > 0 {
 		return n, use(buf[:n])
 	}
