@@ -52,7 +52,7 @@ type Guard struct {
 	Sessions *Sessions
 	// Observe is called for all that the Guard does, with the context of the
 	// request, from many goroutines at once and before the client hears of it:
-	// it must be fast. Default: none.
+	// it must be fast, and must not touch the connection. Default: none.
 	Observe func(context.Context, Event)
 	// Log gets refusals (debug) and faults (warn, error), never a credential.
 	// Default: slog.Default().

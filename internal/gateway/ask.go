@@ -119,7 +119,7 @@ func (a *Ask) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, 
 		}
 		return nil, fmt.Errorf("ask %s: %w: %w", req.URL.Host, usher.ErrUnavailable, err)
 	}
-	defer res.Body.Close() //nolint:errcheck // What was read is judged.
+	defer res.Body.Close()
 	id, err := a.answer(res, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", req.URL.Host, err)

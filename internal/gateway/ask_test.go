@@ -325,7 +325,7 @@ func TestAskAgain(t *testing.T) {
 		w.Header().Set("Cache-Control", "max-age=1")
 		io.WriteString(w, `{"sub":"alice"}`)
 	})
-	_, p, s := tunnelled(t, func(_ *gateway.Route, g *usher.Guard) {
+	_, p, s := tunneled(t, func(_ *gateway.Route, g *usher.Guard) {
 		g.Carriers = []usher.Carrier{usher.Bearer(a)}
 	})
 	begun := time.Now()

@@ -1,6 +1,6 @@
 // Package gateway puts Guards in front of servers in other processes: a Route
 // is a Guard, and behind it a tunnel for WebSocket handshakes and a reverse
-// proxy for other requests. What is not WebSocket is never tunnelled.
+// proxy for other requests. What is not WebSocket is never tunneled.
 //
 // It knows no configuration file and owns no listener; package server builds
 // its routes. It does not interpret messages.

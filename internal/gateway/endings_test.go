@@ -104,9 +104,9 @@ func (s *seat) ends() {
 
 const goingAway = "\x03\xe9" // 1001
 
-// tunnelled opens a gate with one tunnel through it, both ends in the test's
+// tunneled opens a gate with one tunnel through it, both ends in the test's
 // hands.
-func tunnelled(t *testing.T, settings ...setting) (*gate, *peer, *seat) {
+func tunneled(t *testing.T, settings ...setting) (*gate, *peer, *seat) {
 	t.Helper()
 	b, list := seats(t)
 	g := open(t, target(t, "ws://"+b.addr), settings...)
@@ -117,13 +117,13 @@ func tunnelled(t *testing.T, settings ...setting) (*gate, *peer, *seat) {
 func TestTunnelEndsOfClient(t *testing.T) {
 	half := []byte{0x82, 0xfe, 0x01, 0x00, 0, 0, 0, 0, 'h', 'a', 'l', 'f'} // 12 of 264 bytes.
 	t.Run("closes without a Close frame", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		p.Close()
 		s.hears(ws.OpClose, goingAway)
 		s.Close()
 	})
 	t.Run("half-closes", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		if err := tcp(t, p.Conn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestTunnelEndsOfClient(t *testing.T) {
 		p.gone()
 	})
 	t.Run("resets in the middle of a frame", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		p.say(string(half))
 		got := make([]byte, len(half))
 		if _, err := io.ReadFull(s, got); err != nil || !bytes.Equal(got, half) {
@@ -154,7 +154,7 @@ func TestTunnelEndsOfClient(t *testing.T) {
 		s.Close()
 	})
 	t.Run("stops in the middle of a head", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		p.say(string(half[:3]))
 		p.Close()
 		s.hears(ws.OpClose, goingAway)
@@ -164,14 +164,14 @@ func TestTunnelEndsOfClient(t *testing.T) {
 
 func TestTunnelEndsOfUpstream(t *testing.T) {
 	t.Run("closes without a Close frame", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		s.Close()
 		if word := p.closed(usher.CloseUnavailable); !strings.HasPrefix(word, "unavailable ") {
 			t.Errorf("got reason %q, want unavailable", word)
 		}
 	})
 	t.Run("half-closes", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		defer s.Close()
 		if err := tcp(t, s.Conn).CloseWrite(); err != nil {
 			t.Fatal(err)
@@ -179,12 +179,12 @@ func TestTunnelEndsOfUpstream(t *testing.T) {
 		p.closed(usher.CloseUnavailable)
 	})
 	t.Run("resets", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		s.reset()
 		p.closed(usher.CloseUnavailable)
 	})
 	t.Run("resets in the middle of a frame", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		_, _ = s.Write([]byte{0x82, 100, 'h', 'a', 'l', 'f'})
 		got := make([]byte, 6)
 		if _, err := io.ReadFull(p.rd, got); err != nil {
@@ -196,7 +196,7 @@ func TestTunnelEndsOfUpstream(t *testing.T) {
 		}
 	})
 	t.Run("says why and closes while the client goes on", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		for range 100 {
 			p.send(ws.NewBinaryFrame(make([]byte, 1000)))
 		}
@@ -208,7 +208,7 @@ func TestTunnelEndsOfUpstream(t *testing.T) {
 		s.Close()
 	})
 	t.Run("never answers a Close", func(t *testing.T) {
-		_, p, s := tunnelled(t)
+		_, p, s := tunneled(t)
 		defer s.Close()
 		p.send(ws.NewCloseFrame([]byte(goingAway)))
 		p.gone()
@@ -244,7 +244,7 @@ func TestTunnelBadFrames(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				_, p, s := tunnelled(t)
+				_, p, s := tunneled(t)
 				p.send(ws.NewTextFrame([]byte("good")))
 				s.hears(ws.OpText, "good")
 				write(p, tt.client, bytewise)
@@ -259,7 +259,7 @@ func TestTunnelBadFrames(t *testing.T) {
 				s.hears(ws.OpClose, goingAway)
 				s.Close()
 
-				_, p, s = tunnelled(t)
+				_, p, s = tunneled(t)
 				_ = ws.WriteFrame(s, ws.NewTextFrame([]byte("good")))
 				write(s, tt.server, bytewise)
 				if f := p.receive(); string(f.Payload) != "good" {
@@ -311,7 +311,7 @@ func brief(d time.Duration) setting {
 func TestTunnelExpiry(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
 		t.Parallel()
-		_, p, s := tunnelled(t, brief(300*time.Millisecond))
+		_, p, s := tunneled(t, brief(300*time.Millisecond))
 		if reason := p.closed(usher.CloseUnauthenticated); !strings.HasPrefix(reason, "expired ") {
 			t.Errorf("got reason %q, want expired", reason)
 		}
@@ -320,7 +320,7 @@ func TestTunnelExpiry(t *testing.T) {
 	})
 	t.Run("in the middle of a client's frame", func(t *testing.T) {
 		t.Parallel()
-		_, p, s := tunnelled(t, brief(300*time.Millisecond))
+		_, p, s := tunneled(t, brief(300*time.Millisecond))
 		p.say("\x82\xe4\x00\x00\x00\x00half")
 		p.closed(usher.CloseUnauthenticated)
 		got, err := io.ReadAll(s)
@@ -331,7 +331,7 @@ func TestTunnelExpiry(t *testing.T) {
 	})
 	t.Run("while the upstream reads nothing", func(t *testing.T) {
 		t.Parallel()
-		g, p, s := tunnelled(t, brief(500*time.Millisecond))
+		g, p, s := tunneled(t, brief(500*time.Millisecond))
 		defer s.Close()
 		go func() {
 			chunk := ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame(make([]byte, 60_000))))
@@ -350,7 +350,7 @@ func TestTunnelExpiry(t *testing.T) {
 	})
 	t.Run("while the client reads nothing", func(t *testing.T) {
 		t.Parallel()
-		g, _, s := tunnelled(t, brief(500*time.Millisecond))
+		g, _, s := tunneled(t, brief(500*time.Millisecond))
 		defer s.Close()
 		chunk := ws.MustCompileFrame(ws.NewBinaryFrame(make([]byte, 60_000)))
 		for {
@@ -363,7 +363,7 @@ func TestTunnelExpiry(t *testing.T) {
 }
 
 func TestTunnelIdle(t *testing.T) {
-	_, p, s := tunnelled(t, func(rt *gateway.Route, _ *usher.Guard) { rt.Idle = 300 * time.Millisecond })
+	_, p, s := tunneled(t, func(rt *gateway.Route, _ *usher.Guard) { rt.Idle = 300 * time.Millisecond })
 	begun := time.Now()
 	for range 5 { // Traffic keeps it.
 		time.Sleep(80 * time.Millisecond)

@@ -25,7 +25,7 @@ const (
 )
 
 // errAnswer: the upstream did not answer as a WebSocket server does. Nothing is
-// tunnelled to it.
+// tunneled to it.
 var errAnswer = errors.New("upstream's answer is no WebSocket handshake")
 
 // An upstreamConn is a connection to an upstream that has switched protocols.

@@ -290,7 +290,7 @@ func published(t *testing.T, signer *gateway.Signer) jose.JSONWebKeySet {
 func verified(t *testing.T, signer *gateway.Signer, token string) map[string]any {
 	t.Helper()
 	set := published(t, signer)
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Whatever an upstream answers that is no WebSocket handshake, nothing is
-// tunnelled to it: a client gets 502, and a page a Close that it can read.
+// tunneled to it: a client gets 502, and a page a Close that it can read.
 func TestAnswersRefused(t *testing.T) {
 	const begin = "HTTP/1.1 101 Switching Protocols\r\n"
 	all := []string{"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: ACCEPT"}

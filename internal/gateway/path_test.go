@@ -82,9 +82,17 @@ func TestPathDots(t *testing.T) {
 		gate *gate
 		path string
 	}{
-		{rooms, "/rooms/%2e%2e"}, {rooms, "/rooms/%2E"}, {rooms, "/rooms/%2e%2e%2fadmin"}, {rooms, "/rooms/x%2f..%2fadmin"},
-		{rooms, "/rooms/..%5cadmin"}, {rooms, "/rooms/..;a=b"}, {rooms, "/rooms/%2e%2e;"},
-		{app, "/app/%2e%2e/admin"}, {app, "/app/a/%2e%2e%2f%2e%2e/admin"}, {app, "/app/..;/admin"}, {app, "/app/a%5c..%5c..%5cadmin"},
+		{rooms, "/rooms/%2e%2e"},
+		{rooms, "/rooms/%2E"},
+		{rooms, "/rooms/%2e%2e%2fadmin"},
+		{rooms, "/rooms/x%2f..%2fadmin"},
+		{rooms, "/rooms/..%5cadmin"},
+		{rooms, "/rooms/..;a=b"},
+		{rooms, "/rooms/%2e%2e;"},
+		{app, "/app/%2e%2e/admin"},
+		{app, "/app/a/%2e%2e%2f%2e%2e/admin"},
+		{app, "/app/..;/admin"},
+		{app, "/app/a%5c..%5c..%5cadmin"},
 	} {
 		for _, text := range []string{upgrade(tt.path, bearer), "GET " + tt.path + " HTTP/1.1\r\nHost: gate.example\r\n" + bearer + "\r\n\r\n"} {
 			p := dial(t, tt.gate.addr)

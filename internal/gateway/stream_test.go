@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"crypto/rand"
+	"flag"
 	"hash/maphash"
 	"io"
 	mathrand "math/rand/v2"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/gobwas/ws"
 )
+
+var streams = flag.Uint64("streams", 24, "rounds of TestTunnelStreams, of 64 MiB each way")
 
 // noise is what payloads are made of.
 var noise = sync.OnceValue(func() []byte {
@@ -132,9 +135,9 @@ func (pl plan) receive(r io.Reader, seed maphash.Seed) (uint64, error) {
 // Whatever the sizes of frames, fragments and writes, each side gets the bytes
 // that the other sent.
 func TestTunnelStreams(t *testing.T) {
-	rounds, each := uint64(24), int64(64<<20)
+	rounds, each := *streams, int64(64<<20)
 	if testing.Short() {
-		rounds, each = 4, 8<<20
+		rounds, each = 2, 8<<20
 	}
 	base := mathrand.Uint64()
 	t.Logf("seed %d", base)

@@ -28,7 +28,7 @@ func (b *behind) tunnel(w http.ResponseWriter, r *http.Request, tail string) {
 		return
 	}
 	defer release()
-	defer c.Close() //nolint:errcheck // Nothing is left to be said on it.
+	defer c.Close()
 	out, err := b.handshake(r, target, tail)
 	if err != nil {
 		usher.Refuse(w, r, err)

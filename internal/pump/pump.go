@@ -38,10 +38,13 @@ type Reader struct {
 // NewReader returns a Reader of c.
 func NewReader(c net.Conn) Reader {
 	r := Reader{conn: c, more: new(bool)}
-	if sc, ok := c.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			r.raw = raw
-		}
+	// The types of package net and no others: what wraps one of them may hold
+	// bytes that the socket no longer has.
+	switch c := c.(type) {
+	case *net.TCPConn:
+		r.raw, _ = c.SyscallConn()
+	case *net.UnixConn:
+		r.raw, _ = c.SyscallConn()
 	}
 	return r
 }

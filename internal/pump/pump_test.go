@@ -18,9 +18,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pair returns two ends of a connection: on a real socket, or in memory.
-func pair(t *testing.T, real bool) (a, b net.Conn) {
+func pair(t *testing.T, socket bool) (a, b net.Conn) {
 	t.Helper()
-	if !real {
+	if !socket {
 		a, b = net.Pipe()
 	} else {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,8 +41,8 @@ func pair(t *testing.T, real bool) (a, b net.Conn) {
 
 func TestNextGivesAllBytesAndTheEnd(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		real bool
+		name   string
+		socket bool
 	}{{"socket", true}, {"pipe", false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, b := pair(t, tt.real)

@@ -120,7 +120,7 @@ func exchange(front, text string, before, after bool) (int, error) {
 	rd := bufio.NewReader(c)
 	res, err := http.ReadResponse(rd, nil)
 	if err != nil {
-		return 0, nil //nolint:nilerr // A front may hang up, which is an answer too.
+		return 0, nil
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		_, _ = io.Copy(io.Discard, res.Body)

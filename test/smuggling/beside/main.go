@@ -145,7 +145,7 @@ func (p proxy) row(ctx context.Context, b *smuggling.Backend) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // A folder that is left does no harm.
+	defer os.RemoveAll(dir)
 	front, err := freeAddress()
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ var number = regexp.MustCompile(`\d+\.\d+\.\d+`)
 
 // is asks the proxy for its version.
 func (p proxy) is(path string) string {
-	out, err := exec.Command(path, p.version...).CombinedOutput() //nolint:noctx // It prints a line and ends.
+	out, err := exec.Command(path, p.version...).CombinedOutput()
 	if err != nil {
 		return "of unknown version"
 	}
