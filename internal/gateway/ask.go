@@ -194,21 +194,22 @@ func (a *Ask) question(ctx context.Context, c usher.Credential) (*http.Request, 
 		req.SetBasicAuth(c.Username, secret)
 	case c.Kind != usher.KindToken:
 		return nil, usher.ErrUnrecognized
-	case secret == "" || strings.ContainsFunc(secret, notInHeader):
+	case secret == "" || strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' }):
 		return nil, errAskCredential
-	case c.Carrier == "cookie" && a.Cookie == "":
-		return nil, fmt.Errorf("ask: %w: no name for the cookie", usher.ErrUnavailable)
-	case c.Carrier == "cookie":
-		req.Header["Cookie"] = []string{a.Cookie + "=" + secret}
-	default:
+	case c.Carrier != "cookie":
+		if strings.ContainsAny(secret, " ,") { // What ends a token (RFC 9110 §11.4).
+			return nil, errAskCredential
+		}
 		req.Header["Authorization"] = []string{"Bearer " + secret}
+	case a.Cookie == "":
+		return nil, fmt.Errorf("ask: %w: no name for the cookie", usher.ErrUnavailable)
+	case strings.Contains(secret, ";"):
+		return nil, errAskCredential
+	default:
+		req.Header["Cookie"] = []string{a.Cookie + "=" + secret}
 	}
 	return req, nil
 }
-
-// notInHeader reports what ends a credential in a header: white space, what
-// separates cookies, and all that is not visible ASCII.
-func notInHeader(r rune) bool { return r <= ' ' || r > '~' || r == ';' || r == ',' }
 
 // answer judges what came back.
 func (a *Ask) answer(res *http.Response, now time.Time) (*usher.Identity, error) {

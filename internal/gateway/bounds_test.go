@@ -60,6 +60,7 @@ func slowReader(t *testing.T, reader, writer net.Conn, masked bool) {
 		t.Fatal(err)
 	}
 	chunk, sent, waited := make([]byte, 64<<10), 0, false
+	counted := make(chan int64, 1)
 	for sent < size {
 		_ = writer.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 		n, err := writer.Write(chunk[:min(len(chunk), size-sent)])
@@ -69,7 +70,6 @@ func slowReader(t *testing.T, reader, writer net.Conn, masked bool) {
 			if grown := inUse() - before; grown > 1<<20 {
 				t.Errorf("got %d bytes more in use while the reader is slow, want at most 1 MiB", grown)
 			}
-			counted := make(chan int64)
 			go func() {
 				h, err := ws.ReadHeader(reader)
 				if err != nil || h.Length != size {
@@ -78,17 +78,15 @@ func slowReader(t *testing.T, reader, writer net.Conn, masked bool) {
 				n, _ := io.Copy(io.Discard, io.LimitReader(reader, size))
 				counted <- n
 			}()
-			defer func() {
-				if n := <-counted; n != size {
-					t.Errorf("got %d bytes, want %d", n, size)
-				}
-			}()
 		} else if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal(err)
 		}
 	}
 	if !waited {
-		t.Error("the writer never had to wait")
+		t.Fatal("the writer never had to wait")
+	}
+	if n := <-counted; n != size {
+		t.Errorf("got %d bytes, want %d", n, size)
 	}
 }
 

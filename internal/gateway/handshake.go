@@ -58,7 +58,7 @@ func shake(c net.Conn, out *http.Request, timeout time.Duration) (*upstreamConn,
 	}
 	limited := &io.LimitedReader{R: c, N: maxHead}
 	rd := bufio.NewReaderSize(limited, 4<<10)
-	res, err := readAnswer(rd, out)
+	res, err := readAnswer(rd, out) //nolint:bodyclose // A 101 has none; any other may not end, and is cut with its connection.
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", usher.ErrUnavailable, err)
 	}

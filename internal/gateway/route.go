@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httputil"
 	"time"
@@ -54,6 +55,9 @@ func (rt *Route) Handler() http.Handler {
 	b := &behind{Route: rt, own: newOwnNames(names...), path: newPathRule(rt.Pattern)}
 	b.proxy = &httputil.ReverseProxy{
 		Rewrite: b.rewrite, Transport: b, FlushInterval: -1, ErrorHandler: b.proxyFailed,
+	}
+	if rt.Guard.Log != nil {
+		b.proxy.ErrorLog = slog.NewLogLogger(rt.Guard.Log.Handler(), slog.LevelDebug)
 	}
 	return b
 }

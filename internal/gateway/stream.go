@@ -65,15 +65,20 @@ func (t *tunnel) toUpstream() {
 		_ = t.up.Close()
 	case t.fromClient.closed, t.upDone.Load(): // It knows, or cannot be told.
 	case t.fromClient.boundary():
-		_ = t.up.SetWriteDeadline(time.Now().Add(closeTime))
-		frame := ws.MaskFrameInPlace(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusGoingAway, "")))
-		if raw, err := ws.CompileFrame(frame); err == nil {
-			_, _ = t.up.Write(raw)
-		}
+		goodbye(t.up)
 	default: // In the middle of a frame nothing can be said.
 		_ = t.up.Close()
 	}
 	_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
+}
+
+// goodbye tells an upstream that its client is gone.
+func goodbye(up net.Conn) {
+	_ = up.SetWriteDeadline(time.Now().Add(closeTime))
+	frame := ws.MaskFrameInPlace(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusGoingAway, "")))
+	if raw, err := ws.CompileFrame(frame); err == nil {
+		_, _ = up.Write(raw)
+	}
 }
 
 // An upstreamWriter is where the client's bytes go: nothing of a frame that is

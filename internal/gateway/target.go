@@ -50,7 +50,10 @@ func ParseTarget(text string, conf *tls.Config) (*Target, error) {
 			t.tls.ServerName = u.Hostname()
 		}
 	case "ws+unix":
-		return t, t.parseUnix(u)
+		if err := t.parseUnix(u); err != nil {
+			return nil, err
+		}
+		return t, nil
 	default:
 		return nil, fmt.Errorf("scheme %q: want ws, wss or ws+unix", u.Scheme)
 	}

@@ -40,7 +40,8 @@ func (b *behind) tunnel(w http.ResponseWriter, r *http.Request, tail string) {
 		return
 	}
 	client, err := b.answer(w, r, up)
-	if err != nil {
+	if err != nil { // The client is gone, or its identity has ended just now.
+		goodbye(c)
 		return
 	}
 	extensions := extensionNames(up.answer["Sec-Websocket-Extensions"])

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
@@ -243,7 +244,7 @@ func TestTunnelCloseCodes(t *testing.T) {
 			if got := <-seen; got != string(body) {
 				t.Errorf("backend got %q, want %q", got, body)
 			}
-			if f := p.receive(); string(f.Payload) != string(body) {
+			if f := p.receive(); !bytes.Equal(f.Payload, body) {
 				t.Errorf("client got %q, want %q", f.Payload, body)
 			}
 			p.gone()

@@ -45,7 +45,7 @@ func TestNextGivesAllBytesAndTheEnd(t *testing.T) {
 		socket bool
 	}{{"socket", true}, {"pipe", false}} {
 		t.Run(tt.name, func(t *testing.T) {
-			a, b := pair(t, tt.real)
+			a, b := pair(t, tt.socket)
 			want := make([]byte, 1<<20)
 			if _, err := rand.Read(want); err != nil {
 				t.Fatal(err)

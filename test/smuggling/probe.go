@@ -120,7 +120,7 @@ func exchange(front, text string, before, after bool) (int, error) {
 	rd := bufio.NewReader(c)
 	res, err := http.ReadResponse(rd, nil)
 	if err != nil {
-		return 0, nil
+		return 0, nil // A front may hang up, which is an answer too.
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		_, _ = io.Copy(io.Discard, res.Body)
