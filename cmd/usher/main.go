@@ -29,7 +29,9 @@ const (
 // A command line is what kong reads the arguments into.
 type commandLine struct {
 	Demo    demoCommand    `cmd:"" help:"Run a sample chat and a page on which to try every carrier and every refusal."`
+	Serve   serveCommand   `cmd:"" help:"Run the gateway: authenticate WebSocket connections for servers that need not know."`
 	Check   checkCommand   `cmd:"" help:"Say whether a configuration is good, and where it is not."`
+	Explain explainCommand `cmd:"" help:"Say why a client was turned away or its connection ended, by the explain id it was given."`
 	Token   tokenCommand   `cmd:"" help:"Print a JSON Web Token for try-outs."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -69,6 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Exit(func(c int) { code, exited = c, true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
+		kong.Bind(output{stdout, stderr}),
 	)
 	if err != nil {
 		fmt.Fprintf(stderr, "usher: %v\n", err)

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/usher-ws/usher/internal/observe"
+)
+
+// explainPrefix is what comes before an explain id.
+const explainPrefix = ownPrefix + "explain/"
+
+// recent is how many refusals the status shows.
+const recent = 50
+
+// admin serves the admin listener: what an operator and his programs may see.
+// It changes nothing, and answers to its own names only.
+func (s *Server) admin(w http.ResponseWriter, r *http.Request) {
+	st := s.site.Load()
+	if !st.admin.serves(r.Host) {
+		writeProblem(w, http.StatusMisdirectedRequest, "this name is not served here")
+		return
+	}
+	if !onlyGet(w, r) {
+		return
+	}
+	switch path := r.URL.Path; {
+	case path == "/healthz":
+		writeJSON(w, http.StatusOK, "application/json", map[string]string{"status": "alive"})
+	case path == "/readyz":
+		s.readyz(w, r)
+	case path == "/metrics":
+		s.metrics.Handler().ServeHTTP(w, r)
+	case path == ownPrefix+"status":
+		writeJSON(w, http.StatusOK, "application/json", s.status())
+	case path == jwksPath && st.own[jwksPath] != nil:
+		st.own[jwksPath].ServeHTTP(w, r)
+	case strings.HasPrefix(path, explainPrefix):
+		s.explain(w, strings.TrimPrefix(path, explainPrefix))
+	default:
+		writeProblem(w, http.StatusNotFound, "")
+	}
+}
+
+func (s *Server) explain(w http.ResponseWriter, id string) {
+	one, ok := s.explanations.Find(id)
+	if !ok {
+		writeProblem(w, http.StatusNotFound,
+			"nothing is remembered under this id: it is of another process, of before its start, or older than its last 10000 refusals")
+		return
+	}
+	writeJSON(w, http.StatusOK, "application/json", one)
+}
+
+// A status is the gateway at a glance.
+type status struct {
+	Started     time.Time             `json:"started"`
+	Draining    bool                  `json:"draining"`
+	Connections int                   `json:"connections"`
+	Reload      *reloadStatus         `json:"reload,omitempty"`
+	Routes      []routeStatus         `json:"routes"`
+	Recent      []observe.Explanation `json:"recent"`
+}
+
+type reloadStatus struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error,omitempty"`
+}
+
+type routeStatus struct {
+	Route     string           `json:"route"`
+	Hosts     []string         `json:"hosts,omitempty"`
+	Carriers  []string         `json:"carriers"`
+	Upstreams []upstreamStatus `json:"upstreams"`
+	Pending   int              `json:"pending"`
+	observe.Counts
+}
+
+type upstreamStatus struct {
+	URL   string `json:"url"`
+	Error string `json:"last_error,omitempty"`
+}
+
+func (s *Server) status() status {
+	st := s.site.Load()
+	now := status{
+		Started: s.started.UTC(), Draining: s.draining.Load(), Connections: s.sessions.Len(),
+		Routes: make([]routeStatus, 0, len(st.routes)), Recent: s.explanations.Newest(recent),
+	}
+	if last := s.reloaded.Load(); last != nil {
+		now.Reload = &reloadStatus{At: last.at.UTC()}
+		if last.err != nil {
+			now.Reload.Error = observe.Redact(last.err.Error())
+		}
+	}
+	for _, r := range st.routes {
+		one := routeStatus{
+			Route: r.name, Hosts: r.config.Hosts, Carriers: r.carriers(), Pending: r.guard.Pending(),
+			Counts: s.metrics.Counts(r.name),
+		}
+		health := r.pool.Health()
+		for _, u := range r.upstreams {
+			about := upstreamStatus{URL: u.String()}
+			if err := health[u.String()]; err != nil {
+				about.Error = err.Error()
+			}
+			one.Upstreams = append(one.Upstreams, about)
+		}
+		now.Routes = append(now.Routes, one)
+	}
+	return now
+}
+
+// carriers are the names of the route's, in order.
+func (r *route) carriers() []string {
+	list := make([]string, 0, len(r.config.Carriers))
+	for _, c := range r.config.Carriers {
+		list = append(list, c.Name())
+	}
+	return list
+}
+
+// addresses are the route's upstreams, as they are written.
+func (r *route) addresses() []string {
+	list := make([]string, 0, len(r.upstreams))
+	for _, u := range r.upstreams {
+		list = append(list, u.String())
+	}
+	return list
+}

@@ -1,0 +1,59 @@
+package server_test
+
+import (
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/usher-ws/usher/internal/config"
+)
+
+// The page for operators names every metric of ours, and none that is not.
+func TestDocumentedMetrics(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reference/operation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := allCarriers(t, newBackend(t))
+	c := mustDial(t, "ws://"+g.public+"/chat", bearer(t))
+	c.Close()
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	g.logs.await(t, "msg=ended")
+	_, body := do(t, http.MethodGet, "http://"+g.admin+"/metrics", nil, "")
+	shown := regexp.MustCompile(`(?m)^# TYPE (usher_\w+)`).FindAllStringSubmatch(body, -1)
+	if len(shown) < 5 {
+		t.Fatalf("got %v, want all metrics", shown)
+	}
+	for _, m := range shown {
+		if !strings.Contains(string(page), "| `"+m[1]+"` |") {
+			t.Errorf("the page has no %s", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(usher_\\w+)` \\|").FindAllStringSubmatch(string(page), -1) {
+		// A tunnel's bytes are counted a moment after the connection has ended.
+		if m[1] != "usher_bytes_total" && !strings.Contains(body, "# TYPE "+m[1]+" ") {
+			t.Errorf("the page has %s, which there is not", m[1])
+		}
+	}
+}
+
+// The configurations of the guide are good.
+func TestDocumentedConfiguration(t *testing.T) {
+	page, err := os.ReadFile("../../docs/guide/gateway.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) == 0 {
+		t.Fatal("got no configuration, want some")
+	}
+	for _, block := range blocks {
+		if _, err := config.Load(write(t, t.TempDir(), "usher.yaml", block[1]), nil); err != nil {
+			t.Errorf("%v\n%s", err, block[1])
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/config"
+)
+
+// The paths of Usher's own on the public listener.
+const (
+	ownPrefix   = "/usher/v1/"
+	ticketsPath = ownPrefix + "tickets"
+	csrfPath    = ownPrefix + "csrf"
+	jwksPath    = "/.well-known/jwks.json"
+)
+
+// endpoints makes what serves the pages of a route: the desk for its tickets,
+// and the tokens that are a second proof beside its cookies.
+func (b *builder) endpoints(r *route, desks, proofs map[string]http.Handler) error {
+	var cookies []*config.Carrier
+	for _, c := range r.config.Carriers {
+		if c.Ticket != nil {
+			desk, err := b.desk(r, c.Ticket)
+			if err != nil {
+				return fmt.Errorf("ticket desk: %w", err)
+			}
+			desks[r.name] = desk
+		}
+		if c.Cookie != nil && c.Cookie.CSRF {
+			cookies = append(cookies, &config.Carrier{Cookie: &config.Cookie{Name: c.Cookie.Name, Verify: c.Cookie.Verify}})
+		}
+	}
+	if len(cookies) == 0 {
+		return nil
+	}
+	carriers, err := b.carriers(cookies)
+	if err != nil {
+		return err
+	}
+	g := b.newGuard(r.config, csrfPath, carriers)
+	if err := g.Validate(); err != nil {
+		return fmt.Errorf("csrf tokens: %w", err)
+	}
+	proofs[r.name] = b.csrf.Handler(g)
+	return nil
+}
+
+// desk returns the handler where the route's pages get tickets.
+func (b *builder) desk(r *route, t *config.Ticket) (http.Handler, error) {
+	names := t.Verify
+	if len(names) == 0 {
+		names = deskVerifiers(r.config)
+	}
+	v, err := b.anyOf(names, t.Cookie)
+	if err != nil {
+		return nil, err
+	}
+	carriers := []usher.Carrier{usher.Bearer(v)}
+	if t.Cookie != "" {
+		carriers = append(carriers, usher.Cookie(t.Cookie, v))
+	}
+	g := b.newGuard(r.config, ticketsPath, carriers)
+	if err := g.Validate(); err != nil {
+		return nil, err
+	}
+	return b.tickets.Desk(g, r.name), nil
+}
+
+// deskVerifiers are those of the route's bearer and subprotocol carriers.
+func deskVerifiers(rc *config.Route) []string {
+	var names []string
+	seen := make(map[string]bool)
+	for _, c := range rc.Carriers {
+		if c.Bearer == nil && c.Subprotocol == nil {
+			continue
+		}
+		for _, name := range c.VerifierNames() {
+			if !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// A dispatch is an endpoint that each route has one of. The parameter route says
+// which; it may be left out where there is one.
+type dispatch struct {
+	what string
+	by   map[string]http.Handler
+}
+
+// ServeHTTP passes the request on to the route's own.
+func (d dispatch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		writeProblem(w, http.StatusBadRequest, "the query is malformed")
+		return
+	}
+	asked := query["route"]
+	switch {
+	case len(asked) > 1:
+		writeProblem(w, http.StatusBadRequest, "the parameter route is there more than once")
+		return
+	case len(asked) == 1 && d.by[asked[0]] != nil:
+		d.by[asked[0]].ServeHTTP(w, r)
+		return
+	case len(asked) == 0 && len(d.by) == 1:
+		for _, only := range d.by {
+			only.ServeHTTP(w, r)
+		}
+		return
+	case len(asked) == 0 && len(d.by) > 1:
+		writeProblem(w, http.StatusBadRequest, "the parameter route must say what is asked for")
+		return
+	}
+	writeProblem(w, http.StatusNotFound, "there are no "+d.what+" for this route")
+}
+
+// identityKeys serves the key that the JWT for upstreams is signed with, as a
+// JWK Set. It changes with each start of the process: who finds a "kid" unknown
+// asks again.
+func identityKeys(doc []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !onlyGet(w, r) {
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "application/jwk-set+json")
+		h.Set("Cache-Control", "public, max-age=300")
+		h.Set("X-Content-Type-Options", "nosniff")
+		w.Write(doc)
+	})
+}

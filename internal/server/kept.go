@@ -1,0 +1,95 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/gateway"
+	"github.com/usher-ws/usher/internal/observe"
+)
+
+// kept is what outlives a configuration: the live connections, what tickets and
+// second proofs are made with, and what was learned over the network.
+type kept struct {
+	// Immutable after New.
+	log          *slog.Logger
+	level        *slog.LevelVar
+	sessions     *usher.Sessions
+	tickets      *usher.Tickets
+	csrf         *usher.CSRF
+	signer       *gateway.Signer
+	metrics      *observe.Metrics
+	explanations *observe.Explanations
+
+	// Guarded by the server's changing.
+	keySets   map[string]*usher.JWKS     // By URL.
+	passwords map[string]*usher.Htpasswd // By file.
+	pools     map[string]*gateway.Pool   // By all that they are made of.
+	asks      []*gateway.Ask
+}
+
+func (k *kept) observe(ctx context.Context, e usher.Event) {
+	k.explanations.Observe(e)
+	k.metrics.Observe(ctx, e)
+}
+
+// start begins to fetch the keys that a new site uses and the last did not.
+func (k *kept) start(b *builder) {
+	for url, keys := range b.keySets {
+		if k.keySets[url] == keys {
+			continue
+		}
+		if err := keys.Start(context.Background()); err != nil { // Until it is closed.
+			k.log.Error("keys are not kept up to date", "error", err)
+		}
+	}
+}
+
+// adopt takes over what a site has that is now in force. What no site uses any
+// more is closed.
+func (k *kept) adopt(b *builder) {
+	for url, keys := range k.keySets {
+		if b.keySets[url] == nil {
+			_ = keys.Close()
+		}
+	}
+	for _, old := range k.asks { // Those who were admitted by it may ask it again.
+		old.CloseIdle()
+	}
+	k.keySets, k.pools, k.asks = b.keySets, b.pools, b.asks
+	// Files of passwords stay for those who were admitted by them and are asked
+	// about again: whoever is taken out of a file must be out.
+	for file, users := range k.passwords {
+		if err := users.Reload(); err != nil {
+			k.log.Error("passwords not read again; the users stay as they were", "file", file, "error", err)
+		}
+	}
+	for file, users := range b.passwords {
+		k.passwords[file] = users
+	}
+}
+
+// close ends what start began.
+func (k *kept) close() {
+	for _, keys := range k.keySets {
+		_ = keys.Close()
+	}
+	for _, a := range k.asks {
+		a.CloseIdle()
+	}
+}
+
+// newKept makes what the first site needs.
+func newKept(log *slog.Logger, level *slog.LevelVar, pending func() map[string]int) (*kept, error) {
+	signer, err := gateway.NewSigner()
+	if err != nil {
+		return nil, fmt.Errorf("make server: %w", err)
+	}
+	return &kept{
+		log: log, level: level, sessions: &usher.Sessions{}, tickets: &usher.Tickets{}, csrf: &usher.CSRF{},
+		signer: signer, metrics: observe.NewMetrics(pending), explanations: &observe.Explanations{},
+		passwords: make(map[string]*usher.Htpasswd),
+	}, nil
+}

@@ -1,0 +1,75 @@
+package server
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"github.com/usher-ws/usher/internal/observe"
+)
+
+const (
+	// headTime is how long a client may take for its TLS handshake and the head
+	// of a request, and before it for its PROXY header.
+	headTime = 10 * time.Second
+	// idleTime is how long a connection may be without a request.
+	idleTime = 2 * time.Minute
+	// maxHead bounds the head of a request, in bytes.
+	maxHead = 64 << 10
+)
+
+// newHTTP returns a server with the bounds that both listeners have. It speaks
+// HTTP/1.1 only: WebSocket over HTTP/2 is not supported, and browsers open a
+// connection of its own for it where it is not.
+func (s *Server) newHTTP(h http.Handler) *http.Server {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHead,
+		ErrorLog: observe.ErrorLog(s.log), Protocols: new(http.Protocols),
+	}
+	srv.Protocols.SetHTTP1(true)
+	return srv
+}
+
+// listen opens both listeners.
+func (s *Server) listen() (public, admin net.Listener, err error) {
+	c := s.site.Load().config
+	if public, err = net.Listen("tcp", string(c.Listen)); err != nil {
+		return nil, nil, fmt.Errorf("listen: %w", err)
+	}
+	if admin, err = net.Listen("tcp", string(c.Admin)); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("admin: %w", err), public.Close())
+	}
+	if c.ProxyProtocol {
+		public = &proxyproto.Listener{Listener: public, ConnPolicy: s.proxyPolicy, ReadHeaderTimeout: headTime}
+	}
+	if c.TLS != nil {
+		public = tls.NewListener(public, &tls.Config{
+			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return s.site.Load().cert.get(), nil
+			},
+		})
+	}
+	return public, admin, nil
+}
+
+// proxyPolicy believes the PROXY header of trusted proxies, which must send one.
+// To anybody else it is no HTTP, and is answered as such.
+func (s *Server) proxyPolicy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+	peer, err := netip.ParseAddrPort(o.Upstream.String())
+	if err != nil {
+		return proxyproto.SKIP, nil //nolint:nilerr // No address is not a trusted one.
+	}
+	for _, network := range s.site.Load().config.TrustedProxies {
+		if network.Contains(peer.Addr().Unmap()) {
+			return proxyproto.REQUIRE, nil
+		}
+	}
+	return proxyproto.SKIP, nil
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/usher-ws/usher/internal/config"
+	"github.com/usher-ws/usher/internal/observe"
+)
+
+// Options are what a Server needs besides its configuration.
+type Options struct {
+	// Logs is where the log goes. Default: standard error.
+	Logs io.Writer
+	// Load reads the configuration again, for Reload. Default: Reload is an
+	// error.
+	Load func() (*config.Config, error)
+	// Ready is called once both listeners accept, with their addresses. Default:
+	// nobody is told.
+	Ready func(public, admin net.Addr)
+}
+
+// A Server is the gateway: a public listener with the routes of its
+// configuration, and an admin listener for its operator.
+type Server struct {
+	*kept
+	options Options
+	site    atomic.Pointer[site]
+
+	changing sync.Mutex // Held while one site takes the place of another.
+	draining atomic.Bool
+	visitors visitors
+	health   health
+	started  time.Time // Immutable after New.
+	reloaded atomic.Pointer[reloadResult]
+	prepared *builder // What New has made, until Run adopts it. Guarded by changing.
+}
+
+// New returns a server for the configuration, which is complete and was checked:
+// see [config.Load]. It opens no listener and fetches nothing.
+func New(c *config.Config, o Options) (*Server, error) {
+	if o.Logs == nil {
+		o.Logs = os.Stderr
+	}
+	s := &Server{options: o, started: time.Now()}
+	level := new(slog.LevelVar)
+	if err := setLevel(level, c.Log.Level); err != nil {
+		return nil, err
+	}
+	log := observe.NewLogger(o.Logs, level, c.Log.Format)
+	var err error
+	if s.kept, err = newKept(log, level, func() map[string]int { return s.site.Load().pending() }); err != nil {
+		return nil, err
+	}
+	b := newBuilder(s.kept, c)
+	st, err := b.build()
+	if err != nil {
+		return nil, err
+	}
+	s.site.Store(st)
+	s.prepared = b
+	return s, nil
+}
+
+func setLevel(to *slog.LevelVar, name string) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(name)); err != nil {
+		return errors.New("log.level: want debug, info, warn or error")
+	}
+	to.Set(level)
+	return nil
+}
+
+// Run listens and serves until ctx ends, and then drains: no connection is
+// admitted any more, the live ones are told to go, and requests under way are
+// answered. Its error is nil if it ended because ctx did. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	public, admin, err := s.listen()
+	if err != nil {
+		return err
+	}
+	s.begin()
+	defer s.close()
+	front, back := s.newHTTP(http.HandlerFunc(s.public)), s.newHTTP(http.HandlerFunc(s.admin))
+	front.ConnContext = withConn
+	failed := make(chan error, 2)
+	var running sync.WaitGroup
+	running.Go(func() { failed <- serve(front, public, "listen") })
+	running.Go(func() { failed <- serve(back, admin, "admin") })
+	defer running.Wait()
+	s.announce(public.Addr(), admin.Addr())
+	select {
+	case err = <-failed:
+		s.log.Error("listener failed", "error", err)
+		s.drain(front, 0)
+	case <-ctx.Done():
+		spread := s.site.Load().config.Drain
+		s.log.Info("draining", "connections", s.sessions.Len(), "within", spread)
+		s.drain(front, spread)
+	}
+	if closeErr := back.Close(); err == nil {
+		err = closeErr
+	}
+	s.log.Info("stopped")
+	return err
+}
+
+func serve(srv *http.Server, l net.Listener, what string) error {
+	err := srv.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// announce logs what there is, in a line for each listener and each route.
+func (s *Server) announce(public, admin net.Addr) {
+	c := s.site.Load().config
+	s.log.Info("listening", "listener", "public", "address", public.String(), "tls", c.TLS != nil, "proxy_protocol", c.ProxyProtocol)
+	s.log.Info("listening", "listener", "admin", "address", admin.String())
+	s.logRoutes()
+	if s.options.Ready != nil {
+		s.options.Ready(public, admin)
+	}
+}
+
+func (s *Server) logRoutes() {
+	routes := s.site.Load().routes
+	for _, r := range routes {
+		s.log.Info("route", "route", r.name, "carriers", r.carriers(), "upstreams", r.addresses())
+	}
+	if len(routes) == 0 {
+		s.log.Warn("no routes: nobody can get anywhere")
+	}
+}
+
+// public serves the public listener. It is never reached by the admin one's.
+func (s *Server) public(w http.ResponseWriter, r *http.Request) {
+	leave := s.visitors.enter(r.Context())
+	defer leave()
+	s.site.Load().ServeHTTP(w, r)
+}

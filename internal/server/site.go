@@ -1,0 +1,115 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/config"
+	"github.com/usher-ws/usher/internal/gateway"
+)
+
+// A site is what one configuration makes of the public listener. It does not
+// change.
+type site struct {
+	config *config.Config
+	names  names        // That it answers to.
+	cert   *certificate // Nil without TLS.
+	routes []*route
+	mux    *http.ServeMux
+	own    map[string]http.Handler // Usher's own endpoints, by path.
+	keys   map[string]*usher.JWKS  // By the name of the verifier.
+	admin  names
+}
+
+// A route is a path of the site with what is behind it.
+type route struct {
+	name      string // Of metrics, tickets and logs: the path, see routeName.
+	config    *config.Route
+	guard     *usher.Guard
+	pool      *gateway.Pool
+	upstreams []upstream
+}
+
+// A builder makes a site. What it makes anew that must outlive the site is
+// adopted by kept once the site is in force.
+type builder struct {
+	*kept
+	config    *config.Config
+	verifiers map[string]usher.Verifier
+	keySets   map[string]*usher.JWKS
+	passwords map[string]*usher.Htpasswd
+	pools     map[string]*gateway.Pool
+	asks      []*gateway.Ask
+}
+
+func newBuilder(k *kept, c *config.Config) *builder {
+	return &builder{
+		kept: k, config: c, verifiers: make(map[string]usher.Verifier), keySets: make(map[string]*usher.JWKS),
+		passwords: make(map[string]*usher.Htpasswd), pools: make(map[string]*gateway.Pool),
+	}
+}
+
+// build makes the site. It changes nothing that is in force.
+func (b *builder) build() (*site, error) {
+	c := b.config
+	st := &site{
+		config: c, names: newNames(c.Hosts), mux: http.NewServeMux(), own: make(map[string]http.Handler),
+		keys: make(map[string]*usher.JWKS), admin: adminNames(c),
+	}
+	if c.TLS != nil {
+		cert, err := readCertificate(string(c.TLS.Cert), string(c.TLS.Key), b.log)
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		st.cert = cert
+	}
+	desks := dispatch{what: "tickets", by: make(map[string]http.Handler)}
+	proofs := dispatch{what: "csrf tokens", by: make(map[string]http.Handler)}
+	for i, rc := range c.Routes {
+		if err := b.place(st, rc, desks.by, proofs.by); err != nil {
+			return nil, fmt.Errorf("routes[%d] %s: %w", i, rc.Path, err)
+		}
+	}
+	for name, v := range c.Verifiers {
+		if v.JWT != nil && b.keySets[string(v.JWT.JWKS)] != nil {
+			st.keys[name] = b.keySets[string(v.JWT.JWKS)]
+		}
+	}
+	st.own[ticketsPath], st.own[csrfPath] = desks, proofs
+	if slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Identity.JWT != "" }) {
+		doc, err := b.signer.JWKS()
+		if err != nil {
+			return nil, fmt.Errorf("identity keys: %w", err)
+		}
+		st.own[jwksPath] = identityKeys(doc)
+	}
+	return st, nil
+}
+
+// place puts a route, and the endpoints for its pages, into the site.
+func (b *builder) place(st *site, rc *config.Route, desks, proofs map[string]http.Handler) error {
+	r, err := b.route(rc)
+	if err != nil {
+		return err
+	}
+	h, err := b.handler(r)
+	if err != nil {
+		return err
+	}
+	for _, pattern := range patternsOf(rc) {
+		st.mux.Handle(pattern, &door{h})
+	}
+	st.routes = append(st.routes, r)
+	return b.endpoints(r, desks, proofs)
+}
+
+// pending tells how many sockets of each route wait.
+func (st *site) pending() map[string]int {
+	n := make(map[string]int, len(st.routes))
+	for _, r := range st.routes {
+		n[r.name] = r.guard.Pending()
+	}
+	return n
+}
