@@ -6,10 +6,7 @@
 package pump
 
 import (
-	"errors"
-	"io"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 )
@@ -38,14 +35,7 @@ type Reader struct {
 // NewReader returns a Reader of c.
 func NewReader(c net.Conn) Reader {
 	r := Reader{conn: c, more: new(bool)}
-	// The types of package net and no others: what wraps one of them may hold
-	// bytes that the socket no longer has.
-	switch c := c.(type) {
-	case *net.TCPConn:
-		r.raw, _ = c.SyscallConn()
-	case *net.UnixConn:
-		r.raw, _ = c.SyscallConn()
-	}
+	r.raw = rawOf(c)
 	return r
 }
 
@@ -81,37 +71,13 @@ func (r Reader) wait(use func(p []byte) error) (int, error) {
 	return 0, err
 }
 
+// read waits for bytes and returns them in a buffer, for the caller to give
+// back; it may come with an error too.
 func (r Reader) read() (*[Size]byte, int, error) {
-	if r.raw == nil {
-		buf := buffers.Get().(*[Size]byte)
-		n, err := r.conn.Read(buf[:])
-		return buf, n, err
+	if r.raw != nil {
+		return r.readRaw()
 	}
-	var buf *[Size]byte
-	var n int
-	var err error
-	waitErr := r.raw.Read(func(fd uintptr) bool {
-		buf = buffers.Get().(*[Size]byte)
-		for {
-			n, err = syscall.Read(int(fd), buf[:])
-			if !errors.Is(err, syscall.EINTR) {
-				break
-			}
-		}
-		if errors.Is(err, syscall.EAGAIN) {
-			buffers.Put(buf)
-			buf = nil
-			return false // Wait until there is something, without a buffer.
-		}
-		return true
-	})
-	switch {
-	case waitErr != nil:
-		return buf, 0, waitErr
-	case err != nil:
-		return buf, 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", err)}
-	case n == 0:
-		return buf, 0, io.EOF
-	}
-	return buf, n, nil
+	buf := buffers.Get().(*[Size]byte)
+	n, err := r.conn.Read(buf[:])
+	return buf, n, err
 }

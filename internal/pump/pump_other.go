@@ -1,0 +1,13 @@
+//go:build !unix
+
+package pump
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawOf returns nil: here only the connection itself can wait.
+func rawOf(net.Conn) syscall.RawConn { return nil }
+
+func (r Reader) readRaw() (*[Size]byte, int, error) { panic("no raw connection") }
