@@ -45,7 +45,7 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut 
 	}()
 	limit := time.Now().Add(g.limits.FirstMessage)
 	_ = c.SetDeadline(limit)
-	selected := g.selectFrom(cut.offer)
+	selected := selectFrom(cut.offer, g.subprotocols)
 	if err := answer(c, r, selected); err != nil {
 		return
 	}
@@ -54,7 +54,7 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut 
 		if errors.Is(err, errGone) {
 			return
 		}
-		why := refusalFor(err)
+		why := asRefusal(err)
 		why.Carrier = carrierFirstMessage
 		g.reportRefusal(r.Context(), v, why)
 		c.end(why)
@@ -83,13 +83,13 @@ func (g *guardState) seat(r *http.Request, v visit, yes verdict, l *lease, c *co
 	}
 	l.begin()
 	if yes.ack { // Now that it is true.
-		c.interject(ws.MustCompileFrame(ws.NewTextFrame(ackMessage(yes.identity))))
+		c.interject(ackFrame(yes.identity))
 	}
 	sw := &swallowWriter{header: make(http.Header), selected: selected, conn: c, buf: buf, lease: l}
 	panicked := true
 	defer func() {
 		if panicked {
-			l.expire(refusalFor(errPanicked))
+			l.end(refusalFor(errPanicked))
 			return
 		}
 		sw.over()
@@ -120,7 +120,7 @@ func (g *guardState) hear(ctx context.Context, c *conn, rd *bufio.Reader, v visi
 	if yes.identity, err = g.verify(ctx, yes.by); err != nil {
 		return yes, err
 	}
-	_, ambient := g.find(cut, v)
+	_, ambient := g.extract.find(cut, v)
 	if err := g.sameSubject(ctx, yes.identity, ambient); err != nil {
 		return yes, err
 	}
@@ -161,19 +161,12 @@ func readMessage(c *conn, rd *bufio.Reader) ([]byte, error) {
 		case ws.OpText:
 			return payload, nil
 		case ws.OpPing:
-			frame, err := ws.CompileFrame(ws.NewPongFrame(payload))
-			if err != nil {
-				return nil, err
-			}
-			if err := c.writeFrame(frame); err != nil {
+			if err := c.writeFrame(ws.MustCompileFrame(ws.NewPongFrame(payload))); err != nil {
 				return nil, readError(err) // Whoever does not take pongs is late too.
 			}
 		case ws.OpPong:
 		case ws.OpClose:
-			frame, err := ws.CompileFrame(ws.NewCloseFrame(nil))
-			if err == nil {
-				_ = c.writeFrame(frame)
-			}
+			_ = c.writeFrame(ws.MustCompileFrame(ws.NewCloseFrame(nil)))
 			return nil, errGone
 		default:
 			return nil, errNoAuthMessage
@@ -186,8 +179,6 @@ func readError(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errTimeout
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errGone
 	case errors.Is(err, ws.ErrHeaderLengthMSB), errors.Is(err, ws.ErrHeaderLengthUnexpected):
 		return ErrProtocol
 	}

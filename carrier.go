@@ -84,7 +84,7 @@ func Cookie(name string, v Verifier) Carrier {
 }
 
 // CookieCSRF is Cookie with a second proof: upgrades need a token that the page
-// got by fetch, from [CSRF.Handler], in the query parameter "csrf_token" or in
+// got by fetch, from [CSRF.Desk], in the query parameter "csrf_token" or in
 // the subprotocol "usher.csrf.<token>"; unsafe methods need it in the header
 // X-CSRF-Token.
 func CookieCSRF(name string, csrf *CSRF, v Verifier) Carrier {

@@ -2,6 +2,7 @@ package usher
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -84,19 +85,27 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	c.rmu.Lock()
 	defer c.rmu.Unlock()
-	if c.late != nil && c.state.Load() == connOpen {
-		if err := c.late.look(c); err != nil && c.state.Load() == connOpen {
-			return 0, err
-		}
-	}
-	if c.state.Load() != connOpen {
-		return 0, errEnded
+	if err := c.ready(); err != nil {
+		return 0, err
 	}
 	n, err := c.read(p)
 	if c.state.Load() != connOpen {
 		return 0, errEnded
 	}
 	return n, err
+}
+
+// ready sees to what must be known before the handler may read. Its error is
+// what the handler reads instead. Callers hold rmu.
+func (c *conn) ready() error {
+	var err error
+	if c.late != nil && c.state.Load() == connOpen {
+		err = c.late.look(c)
+	}
+	if c.state.Load() != connOpen {
+		return errEnded
+	}
+	return err
 }
 
 // read is Read for those who hold rmu, in every state.
@@ -146,13 +155,8 @@ func (c *conn) pass(w io.Writer, rd pump.Reader) (int, error) {
 	}
 	c.rmu.Lock()
 	defer c.rmu.Unlock()
-	if c.late != nil && c.state.Load() == connOpen {
-		if err := c.late.look(c); err != nil && c.state.Load() == connOpen {
-			return 0, err
-		}
-	}
-	if c.state.Load() != connOpen {
-		return 0, errEnded
+	if err := c.ready(); err != nil {
+		return 0, err
 	}
 	if len(c.early) > 0 {
 		return c.passOn(w, c.takeEarly(len(c.early)))
@@ -321,7 +325,7 @@ func (c *conn) beginEnd(why *Refusal) bool {
 	if c.state.Load() != connOpen {
 		return false
 	}
-	c.goodbye = closeFrame(why.Code, why.reason())
+	c.goodbye = closeFrame(cmp.Or(why.Code, CloseFault), why.reason())
 	c.limit = time.Now().Add(lingerTime)
 	c.state.Store(connEnding)
 	_ = c.raw.SetWriteDeadline(c.limit)

@@ -228,7 +228,7 @@ func TestHandlerCloses(t *testing.T) {
 		events := make(chan usher.Event, 4)
 		g := byMessage(known)
 		g.Observe = func(_ context.Context, e usher.Event) {
-			if e.Kind == usher.Ended {
+			if e.Kind == usher.EventEnded {
 				events <- e
 			}
 		}
@@ -317,9 +317,9 @@ func TestHandlerEnds(t *testing.T) {
 			return
 		}
 		defer c.Close()
-		for range 2 {
-			if !usher.End(r.Context(), usher.ErrForbidden) {
-				t.Error("got no connection to end")
+		for _, want := range []bool{true, false} {
+			if got := usher.End(r.Context(), usher.ErrForbidden); got != want {
+				t.Errorf("got an end: %t, want %t", got, want)
 			}
 		}
 		if err := untilEnd(c); !errors.Is(err, net.ErrClosed) {
@@ -341,7 +341,7 @@ func TestHandlerAcknowledged(t *testing.T) {
 	admitted := make(chan struct{}, 1)
 	g := byMessage(known)
 	g.Observe = func(_ context.Context, e usher.Event) {
-		if e.Kind == usher.Admitted {
+		if e.Kind == usher.EventAdmitted {
 			admitted <- struct{}{}
 		}
 	}

@@ -15,7 +15,7 @@ const corsHeaders = "authorization, content-type, x-requested-with, x-csrf-token
 // preflight carries no credential (Fetch §3.3.5) and is answered here; every
 // other request goes on to the Guard, which decides.
 type cors struct {
-	guard   *Guard
+	guard   *guardState
 	methods []string
 	allow   string
 	ambient bool
@@ -24,7 +24,7 @@ type cors struct {
 
 func newCORS(g *Guard, next http.Handler, methods ...string) *cors {
 	return &cors{
-		guard:   g,
+		guard:   g.compile(),
 		methods: methods,
 		allow:   strings.Join(append(slices.Clone(methods), http.MethodOptions), ", "),
 		ambient: slices.ContainsFunc(g.Carriers, func(c Carrier) bool { return c.ambient() }),
@@ -38,7 +38,7 @@ func (c *cors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// No page may embed the answer; those that are allowed to read it ask with
 	// CORS, which this does not touch.
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	origin, ok := allowedOrigin(c.guard, r)
+	origin, ok := c.guard.allowedOrigin(r)
 	if ok && origin != "" {
 		h.Set("Access-Control-Allow-Origin", origin)
 		if c.ambient {
@@ -46,17 +46,16 @@ func (c *cors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch {
-	case r.Method == http.MethodOptions:
-		c.preflight(w, ok)
 	case !ok:
 		// The Guard would let a safe method pass, for its Handler to answer
 		// what no page can read. There is nothing here to be had that way.
-		s := c.guard.compile()
-		v, err := s.visit(r)
+		v, err := c.guard.visit(r)
 		if err == nil {
-			err = plainRefusal(http.StatusForbidden, "origin", errOriginRefused)
+			err = plainRefusal(http.StatusForbidden, 0, "origin", refusedOrigin(strings.Join(r.Header["Origin"], ", ")))
 		}
-		s.refuse(w, r, v, nil, asRefusal(err))
+		c.guard.refuse(w, r, v, nil, asRefusal(err))
+	case r.Method == http.MethodOptions:
+		c.preflight(w)
 	case !slices.Contains(c.methods, r.Method):
 		h.Set("Allow", c.allow)
 		(&problem{http.StatusMethodNotAllowed, "the method must be " + strings.Join(c.methods, " or ")}).write(w)
@@ -65,11 +64,7 @@ func (c *cors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *cors) preflight(w http.ResponseWriter, ok bool) {
-	if !ok {
-		(&problem{http.StatusForbidden, "this origin is not allowed"}).write(w)
-		return
-	}
+func (c *cors) preflight(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Allow", c.allow)
 	if h.Get("Access-Control-Allow-Origin") != "" {
@@ -82,22 +77,19 @@ func (c *cors) preflight(w http.ResponseWriter, ok bool) {
 
 // allowedOrigin returns the Origin of r, or "" where it has none, and whether
 // pages of it may come in.
-func allowedOrigin(g *Guard, r *http.Request) (string, bool) {
-	values := r.Header["Origin"]
-	if len(values) == 0 {
+func (g *guardState) allowedOrigin(r *http.Request) (string, bool) {
+	switch values := r.Header["Origin"]; len(values) {
+	case 0:
 		return "", true
+	case 1:
+		return values[0], g.allowsOrigin(r, values[0])
 	}
-	if len(values) > 1 {
-		return "", false
-	}
-	return values[0], originAllowed(g, r, values[0])
+	return "", false
 }
 
-// originAllowed reports whether g lets in pages of origin, at the name that r
+// allowsOrigin reports whether pages of origin may come in, at the name that r
 // asks for.
-func originAllowed(g *Guard, r *http.Request, origin string) bool {
-	if _, err := parseOrigin(origin); err != nil {
-		return false
-	}
-	return g.InsecureAnyOrigin || g.listsOrigin(origin) || origin == g.ownOrigin(r)
+func (g *guardState) allowsOrigin(r *http.Request, origin string) bool {
+	_, scheme := g.proxies.clientOf(r)
+	return g.policy.allows(origin, scheme, r.Host)
 }

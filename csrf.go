@@ -1,16 +1,15 @@
 package usher
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
@@ -23,8 +22,6 @@ const (
 	csrfSize     = csrfTimeSize + sha256.Size
 )
 
-var csrfText = base64.RawURLEncoding.Strict()
-
 // CSRF makes and checks the second proof of [CookieCSRF]: a token that only a
 // page which can read our answers has, bound to the session that the cookie
 // belongs to. It can be used until it expires. The zero value is ready for one
@@ -33,7 +30,8 @@ type CSRF struct {
 	// Key is a secret of at least 32 random bytes, the same on all nodes.
 	// Default: a random one, so that tokens end with the process.
 	Key Secret
-	// TTL is how long a token is good. Default: 12 hours.
+	// TTL is how long a token is good. A negative one is an error of Validate.
+	// Default: 12 hours.
 	TTL time.Duration
 
 	once   sync.Once
@@ -60,7 +58,7 @@ func (c *CSRF) Token(id *Identity) string {
 		return ""
 	}
 	expires := uint64(time.Now().Add(c.ttl()).Unix())
-	return csrfText.EncodeToString(c.sum(expires, id))
+	return base64url.EncodeToString(c.sum(expires, id))
 }
 
 // check reports whether token was made for the session of id and is good at
@@ -69,11 +67,11 @@ func (c *CSRF) check(token string, id *Identity, now time.Time) bool {
 	if id == nil || c.Validate() != nil {
 		return false
 	}
-	if len(token) != csrfText.EncodedLen(csrfSize) || strings.ContainsAny(token, "\r\n") {
-		return false // The decoder would skip line ends.
+	if len(token) != base64url.EncodedLen(csrfSize) {
+		return false
 	}
-	got, err := csrfText.DecodeString(token)
-	if err != nil {
+	got, ok := decodeBase64URL(token)
+	if !ok {
 		return false
 	}
 	expires := binary.BigEndian.Uint64(got)
@@ -109,21 +107,16 @@ func (c *CSRF) key() []byte {
 	return c.random
 }
 
-func (c *CSRF) ttl() time.Duration {
-	if c.TTL > 0 {
-		return c.TTL
-	}
-	return defaultCSRFTTL
-}
+func (c *CSRF) ttl() time.Duration { return cmp.Or(c.TTL, defaultCSRFTTL) }
 
-// Handler returns the endpoint where pages get a token, by GET or POST:
+// Desk returns the endpoint where pages get a token, by GET or POST:
 //
 //	200 {"csrf_token":"…","expires_in":43200}
 //
 // It stands behind g, with the Cookie carrier whose sessions the tokens are
 // for. Pages of g's origins can read the answer (CORS); that no other can is
 // what makes the token a proof. The time is in seconds.
-func (c *CSRF) Handler(g *Guard) http.Handler {
+func (c *CSRF) Desk(g *Guard) http.Handler {
 	return newCORS(g, g.Handler(&csrfDesk{csrf: c, log: g.compile().log}), http.MethodGet, http.MethodPost)
 }
 

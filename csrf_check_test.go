@@ -60,7 +60,7 @@ func TestCSRFCheck(t *testing.T) {
 	for i := range raw {
 		for bit := range 8 {
 			raw[i] ^= 1 << bit
-			if c.check(csrfText.EncodeToString(raw), id, now) {
+			if c.check(base64url.EncodeToString(raw), id, now) {
 				t.Errorf("check with bit %d of byte %d turned: got true, want false", bit, i)
 			}
 			raw[i] ^= 1 << bit

@@ -13,7 +13,7 @@ import (
 
 func csrfFixture(csrf *usher.CSRF) (http.Handler, *deskVerifier) {
 	v := &deskVerifier{secret: "let-me-in", id: usher.Identity{Subject: "alice", Session: "s1"}}
-	return csrf.Handler(&usher.Guard{
+	return csrf.Desk(&usher.Guard{
 		Carriers: []usher.Carrier{usher.Cookie("__Host-session", v)},
 		Origins:  []string{ticketOrigin},
 		Log:      slog.New(slog.DiscardHandler),

@@ -24,6 +24,39 @@ const (
 	phoenixPrefix    = "base64url.bearer.phx."
 )
 
+// An extractor takes credentials out of the requests to one Guard, and says
+// which carrier each of them came by.
+type extractor struct {
+	carriers    []Carrier           // In the Guard's order.
+	params      map[string]struct{} // Query parameters to cut out.
+	cookies     map[string]struct{} // Cookies to cut out.
+	csrf        bool                // CSRF tokens are cut out.
+	subprotocol bool                // Subprotocols with a foreign prefix are, too.
+}
+
+func newExtractor(carriers []Carrier) extractor {
+	x := extractor{
+		carriers: slices.Clone(carriers),
+		params:   map[string]struct{}{tokenParam: {}, ticketParam: {}},
+		cookies:  make(map[string]struct{}),
+	}
+	for _, c := range x.carriers {
+		switch c.name {
+		case carrierTicket, carrierQuery:
+			x.params[c.param] = struct{}{}
+		case carrierSubprotocol:
+			x.subprotocol = true
+		case carrierCookie:
+			x.cookies[c.param] = struct{}{}
+			if c.csrf != nil {
+				x.csrf = true
+				x.params[csrfParam] = struct{}{}
+			}
+		}
+	}
+	return x
+}
+
 // A cutting is what was taken out of one request, as it stood there, before
 // anybody asks what it means.
 type cutting struct {
@@ -38,7 +71,7 @@ type cutting struct {
 // cut returns a copy of r without anything that is, or could be, a credential,
 // and what it took out. r itself is not changed. Its error means that the
 // request is malformed.
-func (g *guardState) cut(ctx context.Context, r *http.Request) (*http.Request, *cutting, error) {
+func (x *extractor) cut(ctx context.Context, r *http.Request) (*http.Request, *cutting, error) {
 	c := &cutting{}
 	clean := r.WithContext(ctx)
 	clean.Header = make(http.Header, len(r.Header))
@@ -47,24 +80,25 @@ func (g *guardState) cut(ctx context.Context, r *http.Request) (*http.Request, *
 	}
 	c.auth = r.Header["Authorization"]
 	delete(clean.Header, "Authorization")
-	if g.csrf {
+	if x.csrf {
 		c.csrf = slices.Clone(r.Header[csrfHeader])
 		delete(clean.Header, csrfHeader)
 	}
-	g.cutQuery(clean, c)
-	g.cutCookies(clean.Header, c)
-	return clean, c, g.cutSubprotocols(clean.Header, c)
+	x.cutReferer(clean.Header)
+	x.cutQuery(clean, c)
+	x.cutCookies(clean.Header, c)
+	return clean, c, x.cutSubprotocols(clean.Header, c)
 }
 
 // cutQuery removes the parameters of the carriers from the URL, from the
 // request target and from a form that somebody in front has parsed already.
 // All other bytes stay as they were.
-func (g *guardState) cutQuery(r *http.Request, c *cutting) {
+func (x *extractor) cutQuery(r *http.Request, c *cutting) {
 	if r.URL.RawQuery == "" {
 		return
 	}
-	rest, changed := withoutParams(r.URL.RawQuery, g.params, func(name, value string) {
-		if name == csrfParam && g.csrf {
+	rest, changed := withoutParams(r.URL.RawQuery, x.params, func(name, value string) {
+		if name == csrfParam && x.csrf {
 			c.csrf = append(c.csrf, value)
 			return
 		}
@@ -88,11 +122,32 @@ func (g *guardState) cutQuery(r *http.Request, c *cutting) {
 	if r.Form != nil {
 		form := make(url.Values, len(r.Form))
 		for name, values := range r.Form {
-			if _, ours := g.params[name]; !ours {
+			if _, ours := x.params[name]; !ours {
 				form[name] = values
 			}
 		}
 		r.Form = form
+	}
+}
+
+// cutReferer removes the parameters of the carriers from the URL of the page
+// that caused the request, which had them in it if it was a plain request.
+func (x *extractor) cutReferer(h http.Header) {
+	var kept []string
+	changed := false
+	for _, line := range h["Referer"] {
+		if path, query, ok := strings.Cut(line, "?"); ok {
+			if rest, ours := withoutParams(query, x.params, func(string, string) {}); ours {
+				changed = true
+				if line = path; rest != "" {
+					line += "?" + rest
+				}
+			}
+		}
+		kept = append(kept, line)
+	}
+	if changed {
+		h["Referer"] = kept
 	}
 }
 
@@ -129,18 +184,20 @@ func withoutParams(raw string, names map[string]struct{}, found func(name, value
 }
 
 // cutCookies removes the cookies of the carriers; others stay.
-func (g *guardState) cutCookies(h http.Header, c *cutting) {
+func (x *extractor) cutCookies(h http.Header, c *cutting) {
 	lines := h["Cookie"]
-	if len(g.cookies) == 0 || len(lines) == 0 {
+	if len(x.cookies) == 0 || len(lines) == 0 {
 		return
 	}
 	var kept []string
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
-			pair = strings.TrimSpace(pair)
+			// No more than this is white space here (RFC 6265 §5.2): a sibling
+			// site may plant a cookie whose name begins with another space.
+			pair = strings.Trim(pair, " \t")
 			name, value, _ := strings.Cut(pair, "=")
-			name = strings.TrimSpace(name)
-			if _, ours := g.cookies[name]; !ours {
+			name = strings.Trim(name, " \t")
+			if _, ours := x.cookies[name]; !ours {
 				if pair != "" {
 					kept = append(kept, pair)
 				}
@@ -149,7 +206,7 @@ func (g *guardState) cutCookies(h http.Header, c *cutting) {
 			if c.cookies == nil {
 				c.cookies = make(map[string][]string)
 			}
-			value = strings.Trim(strings.TrimSpace(value), `"`)
+			value = strings.Trim(strings.Trim(value, " \t"), `"`)
 			c.cookies[name] = append(c.cookies[name], value)
 		}
 	}
@@ -164,7 +221,7 @@ func (g *guardState) cutCookies(h http.Header, c *cutting) {
 
 // cutSubprotocols removes the entries that carry something from the offer. An
 // offer that is no list of tokens (RFC 6455 §11.3.4) is malformed.
-func (g *guardState) cutSubprotocols(h http.Header, c *cutting) error {
+func (x *extractor) cutSubprotocols(h http.Header, c *cutting) error {
 	lines := h["Sec-Websocket-Protocol"]
 	if len(lines) == 0 {
 		return nil
@@ -181,7 +238,7 @@ func (g *guardState) cutSubprotocols(h http.Header, c *cutting) error {
 			case strings.HasPrefix(item, csrfPrefix):
 				c.csrf = append(c.csrf, item[len(csrfPrefix):])
 			case strings.HasPrefix(lower, ownSubprotocols),
-				g.subprotocol && strings.HasPrefix(lower, foreignPrefix):
+				x.subprotocol && strings.HasPrefix(lower, foreignPrefix):
 				c.secret = append(c.secret, item)
 			default:
 				c.offer = append(c.offer, item)

@@ -33,13 +33,13 @@ const maxDeskBody = 4096
 // Pages of g's origins can read the answers, refusals included (CORS). Errors
 // are application/problem+json (RFC 9457). Times are in seconds.
 func (t *Tickets) Desk(g *Guard, routes ...string) http.Handler {
-	d := &desk{tickets: t, guard: g, routes: slices.Clone(routes)}
+	d := &desk{tickets: t, guard: g.compile(), routes: slices.Clone(routes)}
 	return newCORS(g, g.Handler(d), http.MethodPost)
 }
 
 type desk struct {
 	tickets *Tickets
-	guard   *Guard
+	guard   *guardState
 	routes  []string
 }
 
@@ -67,7 +67,7 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p = &problem{http.StatusUnprocessableEntity, "the identity is too large for a ticket: it has too many or too long claims"}
 	default:
 		// Not what the client did. The log gets the reason.
-		d.guard.compile().log.Error("cannot make a ticket", "error", err)
+		d.guard.log.Error("cannot make a ticket", "error", err)
 		p = &problem{http.StatusInternalServerError, "no ticket could be made"}
 	}
 	p.write(w)
@@ -108,7 +108,7 @@ func (d *desk) mint(w http.ResponseWriter, r *http.Request) (*deskAnswer, error)
 // needs a preflight. The Guard saw to the Origin. What is not known to be
 // deliberate counts as attached.
 func provesPage(r *http.Request) error {
-	switch carrierFromContext(r.Context()) {
+	switch leaseOf(r.Context()).carrier { // FromContext has found it there.
 	case carrierBearer, carrierQuery:
 		return nil
 	case carrierTicket:
@@ -154,7 +154,7 @@ func (d *desk) route(r *http.Request) (string, error) {
 // origin returns the origin to bind the ticket to: that of the page that asks,
 // or the one that a backend names for its page, or "".
 func (d *desk) origin(w http.ResponseWriter, r *http.Request) (string, error) {
-	origin, ok := allowedOrigin(d.guard, r)
+	origin, ok := d.guard.allowedOrigin(r)
 	if !ok {
 		return "", &problem{http.StatusForbidden, "this origin is not allowed"}
 	}
@@ -178,7 +178,7 @@ func (d *desk) origin(w http.ResponseWriter, r *http.Request) (string, error) {
 		return origin, nil
 	case origin != "" && named != origin:
 		return "", &problem{http.StatusBadRequest, "the body names another origin than the header Origin"}
-	case !originAllowed(d.guard, r, named):
+	case !d.guard.allowsOrigin(r, named):
 		return "", &problem{http.StatusForbidden, "the origin that the body names is not allowed"}
 	}
 	return named, nil

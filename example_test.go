@@ -252,7 +252,7 @@ func ExampleCookieCSRF() {
 	door := &usher.Guard{Carriers: []usher.Carrier{usher.CookieCSRF("__Host-session", csrf, tokens)}}
 	desk := &usher.Guard{Carriers: []usher.Carrier{usher.Cookie("__Host-session", tokens)}}
 	mux := http.NewServeMux()
-	mux.Handle("/csrf", csrf.Handler(desk))
+	mux.Handle("/csrf", csrf.Desk(desk))
 	mux.Handle("/chat", door.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "in")
 	})))

@@ -16,10 +16,10 @@ type candidate struct {
 
 // find names the credentials in what was cut out, in the order of the Guard's
 // carriers: the deliberate ones, each different one once, and the ambient ones.
-func (g *guardState) find(c *cutting, v visit) (deliberate, ambient []candidate) {
-	for i := range g.carriers {
-		carrier := &g.carriers[i]
-		for _, found := range g.findBy(carrier, c, v) {
+func (x *extractor) find(c *cutting, v visit) (deliberate, ambient []candidate) {
+	for i := range x.carriers {
+		carrier := &x.carriers[i]
+		for _, found := range carrier.find(c, v) {
 			found.carrier = carrier
 			found.cred.Carrier = carrier.name
 			found.cred.Origin, found.cred.Route = v.origin, v.route
@@ -43,24 +43,25 @@ func known(list []candidate, c candidate) bool {
 	return false
 }
 
-func (g *guardState) findBy(carrier *Carrier, c *cutting, v visit) []candidate {
-	switch carrier.name {
+// find returns what came by this carrier.
+func (c *Carrier) find(cut *cutting, v visit) []candidate {
+	switch c.name {
 	case carrierTicket:
-		found := plain(KindTicket, c.params[carrier.param])
-		for _, s := range c.secret {
+		found := plain(KindTicket, cut.params[c.param])
+		for _, s := range cut.secret {
 			if ticket, ok := strings.CutPrefix(s, ticketPrefix); ok {
 				found = append(found, newCandidate(KindTicket, ticket))
 			}
 		}
 		return found
 	case carrierSubprotocol:
-		return tokensIn(c.secret)
+		return tokensIn(cut.secret)
 	case carrierQuery:
-		return plain(KindToken, c.params[carrier.param])
+		return plain(KindToken, cut.params[c.param])
 	case carrierBearer, carrierBasic:
-		return authorization(carrier.name, c.auth)
+		return authorization(c.name, cut.auth)
 	case carrierCookie:
-		return cookieIn(c.cookies[carrier.param], v)
+		return cookieIn(cut.cookies[c.param], v)
 	}
 	return nil // A first message comes later.
 }
@@ -98,16 +99,13 @@ func tokensIn(secret []string) []candidate {
 		if !ok {
 			continue
 		}
-		if len(text) > base64.RawURLEncoding.EncodedLen(MaxToken) {
-			found = append(found, candidate{err: errMalformed})
-			continue
+		c := candidate{err: errMalformed}
+		if len(text) <= base64url.EncodedLen(MaxToken) {
+			if token, ok := decodeBase64URL(text); ok && utf8.Valid(token) {
+				c = newCandidate(KindToken, string(token))
+			}
 		}
-		token, err := base64.RawURLEncoding.Strict().DecodeString(text)
-		if err != nil || !utf8.Valid(token) {
-			found = append(found, candidate{err: errMalformed})
-			continue
-		}
-		found = append(found, newCandidate(KindToken, string(token)))
+		found = append(found, c)
 	}
 	return found
 }

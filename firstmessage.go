@@ -1,10 +1,14 @@
 package usher
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	strictjson "github.com/go-jose/go-jose/v4/json"
+	"github.com/gobwas/ws"
 )
 
 // maxMessage bounds a first message, in bytes of payload.
@@ -22,16 +26,9 @@ type MessageForm struct {
 }
 
 func (f MessageForm) withDefaults() MessageForm {
-	if f.Type == "" {
-		f.Type = "auth"
+	return MessageForm{
+		Type: cmp.Or(f.Type, "auth"), Token: cmp.Or(f.Token, "token"), Ticket: cmp.Or(f.Ticket, "ticket"),
 	}
-	if f.Token == "" {
-		f.Token = "token"
-	}
-	if f.Ticket == "" {
-		f.Ticket = ticketParam
-	}
-	return f
 }
 
 // A firstMessage is what such a message says.
@@ -44,17 +41,22 @@ type firstMessage struct {
 var errNoAuthMessage = errors.New("not an authentication message")
 
 // parse reads a first message. Its error is errNoAuthMessage if the message is
-// something else, ErrTwoCredentials or errMalformed otherwise.
+// something else, errTwoCredentials or errMalformed otherwise.
 func (f MessageForm) parse(payload []byte) (firstMessage, error) {
 	var m firstMessage
 	var members map[string]json.RawMessage
 	if json.Unmarshal(payload, &members) != nil || jsonString(members["type"]) != f.Type {
 		return m, errNoAuthMessage
 	}
+	// A member that is there twice is read differently by others.
+	var strict map[string]strictjson.RawMessage
+	if strictjson.Unmarshal(payload, &strict) != nil {
+		return m, errMalformed
+	}
 	token, ticket := members[f.Token], members[f.Ticket]
 	switch {
 	case token != nil && ticket != nil:
-		return m, ErrTwoCredentials
+		return m, errTwoCredentials
 	case ticket != nil:
 		m.kind, m.secret = KindTicket, jsonString(ticket)
 	default:
@@ -93,15 +95,15 @@ func (g *guardState) candidateOf(m firstMessage, v visit) candidate {
 	return c
 }
 
-// ackMessage is what a client that asked for it hears of its admission.
-func ackMessage(id *Identity) []byte {
+// ackFrame is what a client that asked for it hears of its admission.
+func ackFrame(id *Identity) []byte {
 	text, err := json.Marshal(struct {
 		Type      string `json:"type"`
 		Session   string `json:"session"`
 		ExpiresIn int64  `json:"expires_in"`
-	}{"auth_ok", id.Session, int64(time.Until(id.Expires).Round(time.Second) / time.Second)})
+	}{"auth_ok", id.Session, seconds(time.Now(), id.Expires)})
 	if err != nil {
 		panic(err) // Strings and a number always encode.
 	}
-	return text
+	return ws.MustCompileFrame(ws.NewTextFrame(text))
 }

@@ -1,13 +1,9 @@
 package usher
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-const (
-	opContinuation = 0x0
-	opText         = 0x1
-	opClose        = 0x8
-	opPing         = 0x9
-	opPong         = 0xA
+	"github.com/gobwas/ws"
 )
 
 // frames follows the heads of the frames in one direction of a connection (RFC
@@ -53,11 +49,11 @@ func (f *frames) advance(p []byte) int {
 		return len(p)
 	}
 	n += int(f.rest)
-	switch op := f.head[0] & 0x0f; {
-	case op < opClose:
-		f.within = f.head[0]&0x80 == 0
-	case op == opClose:
+	switch op := ws.OpCode(f.head[0] & 0x0f); {
+	case op == ws.OpClose:
 		f.closed = true
+	case !op.IsControl():
+		f.within = f.head[0]&0x80 == 0
 	}
 	f.rest, f.got = 0, 0
 	return n
@@ -107,9 +103,5 @@ func (f *frames) length() uint64 {
 // closeFrame is an unmasked Close frame; a reason over 123 bytes is cut, since
 // it is the Guard's own ASCII.
 func closeFrame(code int, reason string) []byte {
-	reason = reason[:min(len(reason), 123)]
-	frame := make([]byte, 0, 4+len(reason))
-	frame = append(frame, 0x80|opClose, byte(2+len(reason)))
-	frame = binary.BigEndian.AppendUint16(frame, uint16(code))
-	return append(frame, reason...)
+	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusCode(code), reason)))
 }

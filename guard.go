@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"time"
 )
 
 // A Guard stands in front of a WebSocket handler and lets in who can prove who
@@ -30,8 +29,9 @@ type Guard struct {
 	// X-Forwarded-Proto are believed. Default: none.
 	TrustedProxies []netip.Prefix
 	// Subprotocols are the application's own, for upgrades that the Guard
-	// answers itself (FirstMessage, and refusals): the first that the client
-	// offers is selected. The handler must select the same. Default: none.
+	// answers itself because of FirstMessage: the first that the client offers
+	// and that is listed here is selected. The handler must select the same.
+	// Default: none.
 	Subprotocols []string
 	// Route is the name that a ticket must have been made for. Default: the
 	// path of the [http.ServeMux] pattern that matched, or the request's path.
@@ -54,7 +54,7 @@ type Guard struct {
 	// request, from many goroutines at once and before the client hears of it:
 	// it must be fast, and must not touch the connection. Default: none.
 	Observe func(context.Context, Event)
-	// Log gets refusals (debug) and faults (warn, error), never a credential.
+	// Log gets every Event (debug), and faults (error), never a credential.
 	// Default: slog.Default().
 	Log *slog.Logger
 
@@ -76,7 +76,7 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 // serve is the straight line from a request to its handler.
 func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	if g.invalid != nil {
-		g.refuse(w, r, visit{}, nil, plainRefusal(http.StatusInternalServerError, "fault", g.invalid))
+		g.refuse(w, r, visit{}, nil, plainRefusal(http.StatusInternalServerError, CloseFault, "fault", g.invalid))
 		return
 	}
 	v, err := g.visit(r)
@@ -85,10 +85,10 @@ func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		return
 	}
 	ctx, l := g.newLease(r.Context(), v)
-	clean, c, err := g.cut(ctx, r)
+	clean, c, err := g.extract.cut(ctx, r)
 	if err != nil {
 		l.release()
-		g.refuse(w, clean, v, nil, plainRefusal(http.StatusBadRequest, "bad_handshake", err))
+		g.refuse(w, clean, v, nil, plainRefusal(http.StatusBadRequest, 0, "bad_handshake", err))
 		return
 	}
 	if g.sessions.isDraining() {
@@ -96,7 +96,7 @@ func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		g.refuse(w, clean, v, c.offer, drainRefusal())
 		return
 	}
-	yes, err := g.judge(r.Context(), v, c)
+	yes, err := g.judgeInTurn(r.Context(), v, c)
 	switch {
 	case err == nil && v.upgrade:
 		g.serveUpgrade(w, clean, v, yes, l, next)
@@ -117,7 +117,8 @@ func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Han
 // waits reports whether a first message may still decide: no deliberate
 // credential came, and what browsers attached is of no account.
 func waits(yes verdict, err error) bool {
-	return (yes.by.carrier == nil || yes.by.carrier.ambient()) && !errors.Is(err, ErrTwoCredentials)
+	return (yes.by.carrier == nil || yes.by.carrier.ambient()) && !errors.Is(err, errTwoCredentials) &&
+		!errors.Is(err, errFull)
 }
 
 // serveUpgrade calls next, which answers the handshake itself.
@@ -125,7 +126,7 @@ func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visi
 	g.admit(l, v, yes)
 	uw := &upgradeWriter{plainWriter: plainWriter{ResponseWriter: w, ctx: r.Context()}, lease: l}
 	if g.first != nil {
-		uncompressed(r)
+		r.Header.Del("Sec-Websocket-Extensions") // Compressed, no first message could be read.
 		uw.late = &lateMessage{guard: g, visit: v, lease: l, ctx: context.WithoutCancel(r.Context())}
 	}
 	l.begin()
@@ -133,7 +134,7 @@ func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visi
 	defer func() {
 		switch {
 		case !returned:
-			l.expire(refusalFor(errPanicked))
+			l.end(refusalFor(errPanicked))
 		case !l.attached():
 			l.release()
 		}
@@ -158,12 +159,11 @@ func (g *guardState) admit(l *lease, v visit, yes verdict) {
 	l.carrier = by.cred.Carrier
 	l.identity.Store(yes.identity)
 	if yes.identity.Recheck {
-		l.again = func(ctx context.Context) (*Identity, error) { return g.verify(ctx, by) }
+		l.again = func(ctx context.Context) (*Identity, error) { return g.verifyCaught(ctx, by) }
 	}
-	l.report(Event{
-		Kind: Admitted, Took: time.Since(v.begun), Route: v.route, Carrier: l.carrier,
-		Origin: v.origin, Client: v.client, Identity: yes.identity,
-	})
+	e := v.event(EventAdmitted)
+	e.Carrier, e.Identity = l.carrier, yes.identity
+	l.report(e)
 }
 
 // newLease makes the lease of a request that was not judged yet, and the

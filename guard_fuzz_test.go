@@ -29,10 +29,9 @@ func FuzzOrigin(f *testing.F) {
 	}
 	policy := newOriginPolicy(&Guard{Origins: []string{"https://app.example.com"}})
 	f.Fuzz(func(t *testing.T, text, host string) {
-		origin, err := parseOrigin(text)
-		if err == nil {
+		if validateOrigin(text) == nil {
 			u, parseErr := url.Parse(text)
-			if parseErr != nil || origin != text || u.Scheme+"://"+u.Host != text || u.User != nil || u.Port() == "0" || len(text) > maxOrigin {
+			if parseErr != nil || u.Scheme+"://"+u.Host != text || u.User != nil || u.Port() == "0" || len(text) > maxOrigin {
 				t.Errorf("%q was taken for an origin: %v", text, parseErr)
 			}
 		}
@@ -41,6 +40,9 @@ func FuzzOrigin(f *testing.F) {
 		allowed := text == "https://app.example.com" || (host != "" && strings.EqualFold(text, "http://"+strings.TrimSuffix(host, ":80")))
 		if err == nil && (got != text || !allowed) {
 			t.Errorf("origin %q at host %q was let in as %q", text, host, got)
+		}
+		if policy.allows(text, "http", host) != (err == nil) {
+			t.Errorf("origin %q at host %q: got %v from check, and another answer from allows", text, host, err)
 		}
 		if !policy.serves(host) {
 			t.Errorf("host %q was not served where any is", host)
@@ -94,7 +96,7 @@ func FuzzCookies(f *testing.F) {
 	for _, s := range []string{"sid=a; b=1", `b=1;sid="x"; sid=y`, "sid", "=; ;;", " sid =a;xsid=b; SID=c", "a=sid=b"} {
 		f.Add(s)
 	}
-	g := &guardState{cookies: map[string]struct{}{"sid": {}}}
+	x := newExtractor([]Carrier{Cookie("sid", nil)})
 	split := func(line string) []string {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
@@ -107,7 +109,7 @@ func FuzzCookies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		h, c := http.Header{"Cookie": {line}}, &cutting{}
 		before := (&http.Request{Header: h.Clone()}).CookiesNamed("sid")
-		g.cutCookies(h, c)
+		x.cutCookies(h, c)
 		if len(before) > len(c.cookies["sid"]) {
 			t.Errorf("net/http sees %d cookies in %q, the guard %d", len(before), line, len(c.cookies["sid"]))
 		}
@@ -133,10 +135,10 @@ func FuzzSubprotocols(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	g := &guardState{subprotocol: true}
+	x := newExtractor([]Carrier{Subprotocol(nil)})
 	f.Fuzz(func(t *testing.T, line string) {
 		h, c := http.Header{"Sec-Websocket-Protocol": {line}}, &cutting{}
-		if err := g.cutSubprotocols(h, c); err != nil {
+		if err := x.cutSubprotocols(h, c); err != nil {
 			if len(h) > 0 {
 				t.Errorf("a malformed offer is left: %q", h)
 			}
@@ -217,7 +219,7 @@ func FuzzFirstMessage(f *testing.F) {
 				(v["token"] == nil) == (v["ticket"] == nil) || (v["token"] != m.secret && v["ticket"] != m.secret) {
 				t.Errorf("%q was taken for a credential %q", payload, m.kind)
 			}
-		case !errors.Is(err, errNoAuthMessage) && !errors.Is(err, errMalformed) && !errors.Is(err, ErrTwoCredentials):
+		case !errors.Is(err, errNoAuthMessage) && !errors.Is(err, errMalformed) && !errors.Is(err, errTwoCredentials):
 			t.Errorf("got error %v, want one of three", err)
 		}
 	})

@@ -2,6 +2,7 @@ package usher
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,19 +37,21 @@ const (
 type Htpasswd struct {
 	// Lifetime is how long an answer counts. After it the Guard asks again,
 	// so that who is taken out of the file is out after this time and a
-	// Reload. Default: 24 h.
+	// Reload. Default, also of a negative one: 24 h.
 	Lifetime time.Duration
-	// Concurrency is how many hashes are computed at once, which bounds the
+	// MaxConcurrent is how many hashes are computed at once, which bounds the
 	// processors and the memory that a flood of passwords takes: argon2id
-	// needs its "m" for each. Others wait their turn, 1024 at most; the newest
-	// is then ErrUnavailable. Default: GOMAXPROCS.
-	Concurrency int
+	// needs its "m" for each. As many more are for those who are inside and
+	// are asked about again. Others wait their turn, 1024 at most; the newest
+	// is then ErrUnavailable. Default, also of a negative one: GOMAXPROCS.
+	MaxConcurrent int
 
 	path  string // Immutable after ReadHtpasswd.
 	users atomic.Pointer[passwordFile]
 
 	once    sync.Once
 	turns   chan struct{} // Immutable after once.
+	again   chan struct{} // The turns of those inside. Immutable after once.
 	waiting atomic.Int64
 }
 
@@ -115,7 +118,7 @@ func (h *Htpasswd) Verify(ctx context.Context, c Credential) (*Identity, error) 
 	}
 	return &Identity{
 		Subject: c.Username,
-		Expires: time.Now().Add(orDefault(h.Lifetime, defaultPasswordLifetime)),
+		Expires: time.Now().Add(cmp.Or(max(h.Lifetime, 0), defaultPasswordLifetime)),
 		Recheck: true,
 		Claims:  Claims{"sub": c.Username},
 	}, nil
@@ -126,12 +129,17 @@ var errWrongPassword = errors.New("unknown user or wrong password")
 // enter waits for a turn, which the function it returns gives back.
 func (h *Htpasswd) enter(ctx context.Context) (leave func(), err error) {
 	h.once.Do(func() {
-		n := h.Concurrency
-		if n <= 0 {
-			n = runtime.GOMAXPROCS(0)
-		}
-		h.turns = make(chan struct{}, n)
+		n := cmp.Or(max(h.MaxConcurrent, 0), runtime.GOMAXPROCS(0))
+		h.turns, h.again = make(chan struct{}, n), make(chan struct{}, n)
 	})
+	if isRecheck(ctx) { // A flood at the door must not put out who is inside.
+		select {
+		case h.again <- struct{}{}:
+			return func() { <-h.again }, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	defer h.waiting.Add(-1)
 	if h.waiting.Add(1) > maxPasswordsWaiting {
 		return nil, errors.New("too many passwords at once")

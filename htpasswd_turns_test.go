@@ -15,7 +15,7 @@ import (
 // not ones that compute, so the turns are taken without a hash.
 func TestHtpasswdTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &Htpasswd{Concurrency: 2}
+		h := &Htpasswd{MaxConcurrent: 2}
 		var leaves []func()
 		for range 2 {
 			leave, err := h.enter(t.Context())
@@ -51,7 +51,7 @@ func TestHtpasswdTurns(t *testing.T) {
 
 func TestHtpasswdTurnsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &Htpasswd{Concurrency: 1}
+		h := &Htpasswd{MaxConcurrent: 1}
 		leave, err := h.enter(t.Context())
 		if err != nil {
 			t.Fatal(err)

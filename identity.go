@@ -3,8 +3,7 @@ package usher
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"errors"
+	"fmt"
 	"time"
 )
 
@@ -30,9 +29,9 @@ type Identity struct {
 	Expires time.Time
 	// Recheck says that Expires is a deadline and not the credential's end: at
 	// that time the verifier is asked again with the same credential, and the
-	// connection goes on if the answer has the same subject. A verifier sets
-	// it when it can judge a credential a second time: of a password, not of a
-	// token that ends.
+	// connection goes on if the answer has the same issuer and subject. A
+	// verifier sets it when it can judge a credential a second time: of a
+	// password, not of a token that ends.
 	Recheck bool
 	// Claims are all that the verifier knows, Subject and the others included
 	// where they came as claims.
@@ -50,32 +49,29 @@ func (c Claims) String(name string) string {
 	return s
 }
 
-// ErrNoIdentity is what FromContext returns where no Guard admitted the
-// request.
-var ErrNoIdentity = errors.New("no identity: the request did not come through a guard")
+// errNoIdentity is a fault of whoever put the server together: no credential
+// would change it.
+var errNoIdentity = fmt.Errorf("%w: request did not come through a guard", errFault)
 
 type identityKey struct{}
 
-// FromContext returns the identity of the admitted client. Its error is
-// [ErrNoIdentity], which means that the handler is reached without a Guard in
-// front: treat it as a refusal. After a [Identity.Recheck] it returns the
-// newest answer.
+// leaseOf returns the lease of an admitted request, or nil.
+func leaseOf(ctx context.Context) *lease {
+	l, _ := ctx.Value(identityKey{}).(*lease)
+	return l
+}
+
+// FromContext returns the identity of the admitted client. Its error means that
+// the handler is reached without a Guard in front: let nobody in, and answer
+// 500, as [Refuse] does with it. After a [Identity.Recheck] FromContext returns
+// the newest answer.
 func FromContext(ctx context.Context) (*Identity, error) {
-	if l, ok := ctx.Value(identityKey{}).(*lease); ok {
+	if l := leaseOf(ctx); l != nil {
 		if id := l.identity.Load(); id != nil {
 			return id, nil
 		}
 	}
-	return nil, ErrNoIdentity
-}
-
-// carrierFromContext returns the name of the carrier by which the client was
-// admitted, or "".
-func carrierFromContext(ctx context.Context) string {
-	if l, ok := ctx.Value(identityKey{}).(*lease); ok {
-		return l.carrier
-	}
-	return ""
+	return nil, errNoIdentity
 }
 
 // NewContext returns a context from which FromContext returns id: for tests of
@@ -93,5 +89,5 @@ func derivedSession(issuer, subject string) string {
 	h.Write([]byte(issuer))
 	h.Write([]byte{0})
 	h.Write([]byte(subject))
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+	return base64url.EncodeToString(h.Sum(nil)[:16])
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -17,12 +18,21 @@ type verdict struct {
 	ack      bool // The client asks to be told, in answer to its first message.
 }
 
-// judge decides on what was found in a request. With errNoVerdict nothing
-// decided yet, and a first message may.
+// judgeInTurn is judge, for as many requests at a time as Limits says. They have
+// room of their own: silent sockets take none of it.
+func (g *guardState) judgeInTurn(ctx context.Context, v visit, c *cutting) (verdict, error) {
+	if err := g.judging.enter(v.client); err != nil {
+		return verdict{}, err
+	}
+	defer g.judging.leave(v.client) // Also if the verifier panics.
+	return g.judge(ctx, v, c)
+}
+
+// judge decides on what was found in a request.
 func (g *guardState) judge(ctx context.Context, v visit, c *cutting) (verdict, error) {
-	deliberate, ambient := g.find(c, v)
+	deliberate, ambient := g.extract.find(c, v)
 	if len(deliberate) > 1 {
-		return verdict{by: deliberate[0]}, ErrTwoCredentials
+		return verdict{by: deliberate[0]}, errTwoCredentials
 	}
 	if len(deliberate) == 0 {
 		return g.judgeAmbient(ctx, v, c, ambient)
@@ -49,7 +59,7 @@ func (g *guardState) judgeAmbient(ctx context.Context, v visit, c *cutting, ambi
 			err = checkCSRF(a.carrier.csrf, c.csrf, id)
 		}
 		if err == nil {
-			return verdict{identity: id, by: a}, g.sameSubject(ctx, id, ambient[i+1:])
+			return verdict{identity: id, by: a}, g.sameSubject(ctx, id, slices.Concat(ambient[:i], ambient[i+1:]))
 		}
 		if errors.Is(err, ErrUnavailable) {
 			return verdict{by: a}, err
@@ -69,13 +79,15 @@ func checkCSRF(csrf *CSRF, tokens []string, id *Identity) error {
 }
 
 // sameSubject refuses if one of the ambient credentials verifies as somebody
-// other than id. One that does not verify is of no account.
+// other than id. One that does not verify is of no account. The issuer is not
+// compared: a user may have a token from one and a cookie from another, or a
+// session that names none. In a recheck it is, since the verifier is the same.
 func (g *guardState) sameSubject(ctx context.Context, id *Identity, ambient []candidate) error {
 	for _, a := range ambient {
 		other, err := g.verify(ctx, a)
 		switch {
 		case err == nil && other.Subject != id.Subject:
-			return fmt.Errorf("%w: of two subjects", ErrTwoCredentials)
+			return errTwoSubjects
 		case errors.Is(err, ErrUnavailable):
 			return err
 		}
@@ -100,12 +112,24 @@ func (g *guardState) verify(ctx context.Context, c candidate) (*Identity, error)
 	if ctx.Err() != nil { // A yes that comes too late is none.
 		return nil, fmt.Errorf("%w: took longer than Limits.Verify", ErrUnavailable)
 	}
-	return g.accept(id)
+	return accept(id)
+}
+
+// verifyCaught is verify outside of the goroutines that net/http recovers: a
+// verifier that panics is a fault, and does not end the process. What it
+// panicked with is not said, since the credential may be in it.
+func (g *guardState) verifyCaught(ctx context.Context, c candidate) (id *Identity, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			id, err = nil, fmt.Errorf("%w: verifier panicked (%T)", errFault, p)
+		}
+	}()
+	return g.verify(ctx, c)
 }
 
 // accept completes a verifier's yes. One without a subject, or for a time that
 // is over, is a no.
-func (g *guardState) accept(id *Identity) (*Identity, error) {
+func accept(id *Identity) (*Identity, error) {
 	if id == nil || id.Subject == "" {
 		return nil, errors.New("verifier named no subject")
 	}

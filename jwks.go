@@ -1,6 +1,7 @@
 package usher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,9 +84,10 @@ type keyFetch struct {
 
 var errClosed = errors.New("key set is closed")
 
-// Validate reports a URL that will not be fetched.
+// Validate reports a URL that will not be fetched, and a negative MaxStale or
+// Cooldown. As long as it is an error, nothing is fetched.
 func (j *JWKS) Validate() error {
-	if _, err := keyURL(j.URL); err != nil {
+	if _, err := j.source(); err != nil {
 		return fmt.Errorf("jwks: %w", err)
 	}
 	return nil
@@ -195,7 +197,7 @@ func (j *JWKS) Keys(ctx context.Context, kid string) ([]Key, error) {
 // usable returns the keys at hand, or nil if there are none or they are stale.
 func (j *JWKS) usable(now time.Time) *keySnapshot {
 	s := j.current.Load()
-	if s == nil || !now.Before(s.fetched.Add(orDefault(j.MaxStale, defaultMaxStale))) {
+	if s == nil || !now.Before(s.fetched.Add(cmp.Or(j.MaxStale, defaultMaxStale))) {
 		return nil
 	}
 	return s
@@ -218,14 +220,7 @@ func (j *JWKS) refreshFrom() time.Time {
 // unknownFrom says when the next fetch for a key that is not in the document
 // may begin. Callers hold mu.
 func (j *JWKS) unknownFrom() time.Time {
-	return j.began.Add(orDefault(j.Cooldown, defaultCooldown))
-}
-
-func orDefault(d, fallback time.Duration) time.Duration {
-	if d <= 0 {
-		return fallback
-	}
-	return d
+	return j.began.Add(cmp.Or(j.Cooldown, defaultCooldown))
 }
 
 // begin returns the fetch under way, or begins one if it may begin now. It

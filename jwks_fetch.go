@@ -61,9 +61,17 @@ func hostOf(text string) string {
 	return u.Host
 }
 
+// source returns where the document is, or why none is fetched.
+func (j *JWKS) source() (*url.URL, error) {
+	if j.MaxStale < 0 || j.Cooldown < 0 {
+		return nil, errors.New("negative time; leave it 0 for its default")
+	}
+	return keyURL(j.URL)
+}
+
 // get fetches the document once.
 func (j *JWKS) get(ctx context.Context) (*keySnapshot, error) {
-	u, err := keyURL(j.URL)
+	u, err := j.source()
 	if err != nil {
 		return nil, fmt.Errorf("fetch jwks: %w", err)
 	}

@@ -470,6 +470,22 @@ func TestJWKSValidate(t *testing.T) {
 	}
 }
 
+// A negative time is a mistake, not another way to write the default.
+func TestJWKSNegative(t *testing.T) {
+	for name, keys := range map[string]*usher.JWKS{
+		"MaxStale": {MaxStale: -time.Second}, "Cooldown": {Cooldown: -time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys.URL, keys.Log, keys.Client = "https://login.example.com/", quiet(), &http.Client{Transport: noNetwork{t}}
+			if err := keys.Start(t.Context()); err == nil {
+				t.Error("Start: got nil, want an error")
+			}
+			wantKeys(t, keys, "k1", cannotTell)
+			keys.Close()
+		})
+	}
+}
+
 func TestJWKSLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, keys := newKeyHost(t)

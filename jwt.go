@@ -11,10 +11,6 @@ import (
 )
 
 const (
-	// MaxToken is the size of the largest credential that is looked at, in
-	// bytes: 8 KiB. A larger one is refused before any of it is read.
-	MaxToken = 8192
-
 	// maxKeyID is the length of the longest "kid" that a key is looked up for.
 	maxKeyID = 256
 	// maxKeysTried is how many keys one token is tried against at most, so

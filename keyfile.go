@@ -6,8 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	strictjson "github.com/go-jose/go-jose/v4/json"
@@ -31,23 +29,6 @@ func ReadKeys(path string) (KeySet, error) {
 		return nil, fmt.Errorf("read keys from %s: %w", path, err)
 	}
 	return newKeyIndex(keys), nil
-}
-
-// readBounded reads a file of at most limit bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(text)) > limit {
-		return nil, fmt.Errorf("%s: more than %d bytes", path, limit)
-	}
-	return text, nil
 }
 
 func parseKeys(text []byte) ([]Key, error) {

@@ -1,10 +1,10 @@
 package usher
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
+	"io"
 	"os"
 
 	"github.com/gobwas/ws"
@@ -30,10 +30,10 @@ func (l *lateMessage) look(c *conn) error {
 		op, payload, n, more := firstFrame(c.early)
 		switch {
 		case more:
-		case op == opPing, op == opPong:
+		case op == ws.OpPing, op == ws.OpPong:
 			l.pass = n
 			return nil
-		case op == opText:
+		case op == ws.OpText:
 			c.late = nil
 			return l.judge(c, payload, n)
 		default:
@@ -57,38 +57,33 @@ func (l *lateMessage) look(c *conn) error {
 
 // firstFrame returns the opcode and the unmasked payload of the text, ping or
 // pong at the front of b, and its size with its head. It wants more as long as
-// such a frame could become whole; without an opcode it is something else.
-func firstFrame(b []byte) (op byte, payload []byte, n int, more bool) {
+// such a frame could become whole; without a size it is something else.
+func firstFrame(b []byte) (op ws.OpCode, payload []byte, n int, more bool) {
 	if len(b) == 0 {
 		return 0, nil, 0, true
 	}
-	longest := uint64(maxMessage)
-	switch b[0] {
-	case 0x80 | opText:
-	case 0x80 | opPing, 0x80 | opPong:
-		longest = 125 // RFC 6455 §5.5
+	longest := int64(maxMessage)
+	switch b[0] { // A whole message, without reserved bits.
+	case 0x80 | byte(ws.OpText):
+	case 0x80 | byte(ws.OpPing), 0x80 | byte(ws.OpPong):
+		longest = ws.MaxControlFramePayloadSize // RFC 6455 §5.5
 	default:
 		return 0, nil, 0, false
 	}
-	var f frames
-	for f.got == 0 || f.got < f.need() {
-		if n == len(b) {
-			return 0, nil, 0, true
-		}
-		f.head[f.got] = b[n]
-		f.got++
-		n++
-	}
-	length := f.length()
-	if f.head[1]&0x80 == 0 || length > longest {
+	rd := bytes.NewReader(b)
+	h, err := ws.ReadHeader(rd)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, nil, 0, true
+	case err != nil, !h.Masked, h.Length > longest:
 		return 0, nil, 0, false
-	}
-	if uint64(len(b)-n) < length {
+	case int64(rd.Len()) < h.Length:
 		return 0, nil, 0, true
 	}
-	payload = append([]byte{}, b[n:n+int(length)]...)
-	ws.Cipher(payload, [4]byte(f.head[f.got-4:f.got]), 0)
-	return b[0] & 0x0f, payload, n + int(length), false
+	head, length := len(b)-rd.Len(), int(h.Length)
+	payload = bytes.Clone(b[head : head+length])
+	ws.Cipher(payload, h.Mask, 0)
+	return h.OpCode, payload, head + length, false
 }
 
 // judge decides on the first message. It may say once more who is there
@@ -103,27 +98,22 @@ func (l *lateMessage) judge(c *conn, payload []byte, n int) error {
 	id := l.lease.identity.Load()
 	var other *Identity
 	if err == nil {
-		other, err = l.guard.verify(l.ctx, l.guard.candidateOf(m, l.visit))
+		// Without rmu, which the Guard needs should the connection end meanwhile.
+		c.rmu.Unlock()
+		other, err = l.guard.verifyCaught(l.ctx, l.guard.candidateOf(m, l.visit))
+		c.rmu.Lock()
 	}
 	if err == nil && other.Subject != id.Subject {
-		err = fmt.Errorf("%w: of two subjects", ErrTwoCredentials)
+		err = errTwoSubjects
 	}
 	if err != nil {
-		why := refusalFor(err)
+		why := asRefusal(err)
 		why.Carrier = carrierFirstMessage
-		l.lease.expireLater(why)
+		l.lease.endLater(why)
 		return errEnded
 	}
 	if m.ack {
-		frame, err := ws.CompileFrame(ws.NewTextFrame(ackMessage(id)))
-		if err != nil {
-			return err
-		}
-		c.interject(frame)
+		c.interject(ackFrame(id))
 	}
 	return nil
 }
-
-// uncompressed takes the extensions out of a handshake, so that frames can be
-// read.
-func uncompressed(r *http.Request) { r.Header.Del("Sec-Websocket-Extensions") }

@@ -76,7 +76,7 @@ func (l *lease) tick() {
 		if why == nil {
 			why = ErrExpired
 		}
-		l.expire(refusalFor(why))
+		l.end(asRefusal(why))
 		return
 	}
 	if l.askAt.IsZero() || now.Before(l.askAt) {
@@ -92,6 +92,11 @@ func (l *lease) tick() {
 	l.recheck(id)
 }
 
+type recheckKey struct{}
+
+// isRecheck reports whether ctx is that of a second question.
+func isRecheck(ctx context.Context) bool { return ctx.Value(recheckKey{}) != nil }
+
 // recheck asks the verifier again. A no ends the connection; where it cannot
 // tell, it is asked until the deadline, and the deadline stands.
 func (l *lease) recheck(id *Identity) {
@@ -106,12 +111,12 @@ func (l *lease) recheck(id *Identity) {
 	l.why, l.askAt = ErrUnavailable, id.Expires
 	l.timer.Reset(time.Until(id.Expires))
 	l.mu.Unlock()
-	fresh, err := l.again(ctx)
+	fresh, err := l.again(context.WithValue(ctx, recheckKey{}, true))
 	if err == nil && (fresh.Subject != id.Subject || fresh.Issuer != id.Issuer) {
 		err = fmt.Errorf("%w: the verifier now names another subject", ErrForbidden)
 	}
 	if err != nil && !errors.Is(err, ErrUnavailable) {
-		l.expire(refusalFor(err))
+		l.end(asRefusal(err))
 		return
 	}
 	l.mu.Lock()
@@ -153,25 +158,28 @@ func (l *lease) attached() bool {
 	return l.conn != nil
 }
 
-// expire ends the connection, and whatever waits on the request's context. It
+// end ends the connection, and whatever waits on the request's context. It
 // returns when the peer was seen off.
-func (l *lease) expire(why *Refusal) {
-	if c := l.beginExpire(why); c != nil {
+func (l *lease) end(why *Refusal) {
+	if c := l.beginEnd(why); c != nil {
 		c.finishEnd()
 	}
 }
 
-// expireLater is expire for those who cannot wait, since they hold a lock of
-// the connection. It is over when they return; the goodbye comes after.
-func (l *lease) expireLater(why *Refusal) {
-	if c := l.beginExpire(why); c != nil {
+// endLater is end for those who cannot wait, since they hold a lock of the
+// connection. It is over when they return; the goodbye comes after. It reports
+// whether there was a connection to end.
+func (l *lease) endLater(why *Refusal) bool {
+	c := l.beginEnd(why)
+	if c != nil {
 		go c.finishEnd()
 	}
+	return c != nil
 }
 
-// beginExpire takes the connection from the handler, and returns it if there is
+// beginEnd takes the connection from the handler, and returns it if there is
 // one that is not closed yet.
-func (l *lease) beginExpire(why *Refusal) *conn {
+func (l *lease) beginEnd(why *Refusal) *conn {
 	l.mu.Lock()
 	if l.over {
 		l.mu.Unlock()
@@ -210,8 +218,23 @@ func (l *lease) release() {
 }
 
 func (l *lease) reportEnd(why *Refusal) {
-	l.report(Event{
-		Kind: Ended, Took: time.Since(l.visit.begun), Route: l.visit.route, Carrier: l.carrier,
-		Origin: l.visit.origin, Client: l.visit.client, Identity: l.identity.Load(), Refusal: why,
-	})
+	e := l.visit.event(EventEnded)
+	e.Carrier, e.Identity, e.Refusal = l.carrier, l.identity.Load(), why
+	l.report(e)
+}
+
+// End ends the connection to which ctx belongs, the context of an admitted
+// upgrade, with the Close frame that fits err: ErrForbidden is 4403,
+// ErrUnavailable 4503, ErrProtocol 1002, any other 4401, or a *Refusal, as it
+// stands. The frame goes between two of the handler's, whatever library that
+// writes with. End returns at once, and reports whether there was a connection
+// to end: not before the handler has taken it over, and not after its end.
+func End(ctx context.Context, err error) bool {
+	l := leaseOf(ctx)
+	if l == nil || !l.attached() {
+		return false
+	}
+	why := asRefusal(err)
+	why.Carrier = l.carrier
+	return l.endLater(why)
 }

@@ -19,22 +19,22 @@ var (
 	errHostRefused   = errors.New("host not served here")
 )
 
-// parseOrigin returns text as a serialized origin (RFC 6454 §6.2): a scheme, a
-// host in lower case and a port unless it is the scheme's own. Browsers send
-// nothing else, so whatever is not exactly of that form is an error, "null"
-// included.
-func parseOrigin(text string) (string, error) {
+// validateOrigin says why text is no serialized origin (RFC 6454 §6.2): a
+// scheme, a host in lower case and a port unless it is the scheme's own.
+// Browsers send nothing else, so whatever is not exactly of that form is an
+// error, "null" included.
+func validateOrigin(text string) error {
 	if len(text) > maxOrigin {
-		return "", errors.New("origin too long")
+		return errors.New("origin too long")
 	}
 	scheme, host, ok := strings.Cut(text, "://")
 	if !ok || !isScheme(scheme) {
-		return "", fmt.Errorf("no origin, such as https://app.example.com: %q", text)
+		return fmt.Errorf("no origin, such as https://app.example.com: %q", text)
 	}
 	if canonical := canonicalHost(scheme, host); canonical == "" || canonical != host {
-		return "", fmt.Errorf("not a serialized origin, such as https://app.example.com: %q", text)
+		return fmt.Errorf("not a serialized origin, such as https://app.example.com: %q", text)
 	}
-	return text, nil
+	return nil
 }
 
 // canonicalHost returns host[:port] in lower case and without the port that is
@@ -131,6 +131,27 @@ func (p *originPolicy) serves(host string) bool {
 	return ok
 }
 
+// allows reports whether pages of origin may come in by a request for host that
+// was made by scheme, "http" or "https". It is the one place that decides so.
+func (p *originPolicy) allows(origin, scheme, host string) bool {
+	return validateOrigin(origin) == nil && (p.lists(origin) || origin == scheme+"://"+canonicalHost(scheme, host))
+}
+
+// lists reports whether origin may come in whatever host it asks for.
+func (p *originPolicy) lists(origin string) bool {
+	_, ok := p.listed[origin]
+	return ok || p.any
+}
+
+// refusedOrigin says which origin was refused, since that is what an operator
+// has to list, or to wonder about.
+func refusedOrigin(origin string) error {
+	if err := validateOrigin(origin); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s is not listed, and not the request's own", errOriginRefused, origin)
+}
+
 // check decides on a request's Origin. It returns the origin, or "" where
 // there is none, as with a client that is not a browser. The scheme is the
 // request's own, "http" or "https"; strict says that it is an upgrade or has
@@ -145,19 +166,13 @@ func (p *originPolicy) check(r *http.Request, scheme string, strict bool) (strin
 		return "", nil
 	}
 	origin, err := values[0], error(nil)
-	if len(values) > 1 {
+	switch {
+	case len(values) > 1:
 		err = errors.New("more than one origin")
-	} else {
-		_, err = parseOrigin(origin)
-	}
-	if err == nil {
-		if _, ok := p.listed[origin]; ok || p.any {
-			return origin, nil
-		}
-		if origin == scheme+"://"+canonicalHost(scheme, r.Host) && !crossSite {
-			return origin, nil
-		}
-		err = errOriginRefused
+	case p.allows(origin, scheme, r.Host) && (p.lists(origin) || !crossSite):
+		return origin, nil
+	default:
+		err = refusedOrigin(origin)
 	}
 	if !strict && !crossSite {
 		return "", nil // A page can send it anyway, and cannot read the answer.

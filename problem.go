@@ -13,22 +13,18 @@ type problem struct {
 
 func (p *problem) Error() string { return p.detail }
 
-func (p *problem) write(w http.ResponseWriter) { writeProblem(w, p.status, "", p.detail, "") }
+func (p *problem) write(w http.ResponseWriter) { writeProblem(w, p.status, p.detail, "") }
 
-// writeProblem answers with a problem document (RFC 9457). An empty title is
-// the status's own, and explainID is left out if it is empty. What it says is
-// for everyone to read.
-func writeProblem(w http.ResponseWriter, status int, title, detail, explainID string) {
-	if title == "" {
-		title = http.StatusText(status)
-	}
+// writeProblem answers with a problem document (RFC 9457). An explainID that is
+// empty is left out. What it says is for everyone to read.
+func writeProblem(w http.ResponseWriter, status int, detail, explainID string) {
 	writeJSON(w, status, "application/problem+json", struct {
 		Type      string `json:"type"`
 		Title     string `json:"title"`
 		Status    int    `json:"status"`
 		Detail    string `json:"detail,omitempty"`
 		ExplainID string `json:"explain_id,omitempty"`
-	}{"about:blank", title, status, detail, explainID})
+	}{"about:blank", http.StatusText(status), status, detail, explainID})
 }
 
 // writeJSON answers with v, which nobody may store or take for anything else.

@@ -18,7 +18,8 @@ const (
 	CloseForbidden = 4403
 	// CloseAuthTimeout: no first message came in time; reconnect.
 	CloseAuthTimeout = 4408
-	// CloseTooMany: wait, then reconnect.
+	// CloseTooMany: wait, then reconnect. A Guard by itself answers a flood in
+	// plain HTTP and never sends it; End and Refuse do.
 	CloseTooMany = 4429
 	// CloseUnavailable: it could not be decided; wait, then reconnect.
 	CloseUnavailable = 4503
@@ -35,15 +36,22 @@ const (
 // A Refusal says why a request was turned away or a connection ended, in the
 // terms of HTTP and of WebSocket. errors.Is sees the cause.
 type Refusal struct {
-	// Status is the HTTP status for who can read one.
+	// Status is the HTTP status for who can read one. Default: 500.
 	Status int
-	// Code is the WebSocket close code: one of the Close constants.
+	// Code is the WebSocket close code: one of the Close constants, or 0 where
+	// only HTTP answers, since no code says that. A connection that has to be
+	// ended with such a Refusal is ended with CloseFault.
 	Code int
-	// Word is what a client may be told: "unauthenticated", "expired",
-	// "forbidden", "auth_timeout", "too_many", "unavailable", "fault" …
+	// Word is what a client may be told. With a close code it is
+	// "unauthenticated", "expired", "forbidden", "auth_timeout", "too_many",
+	// "unavailable", "fault", "protocol_error" or "draining"; "revoked" is
+	// reserved. With code 0 it is "bad_request", "misdirected",
+	// "not_implemented", "method_not_allowed", "version", "bad_handshake" or
+	// "origin". A Refusal of a handler's own may have another word, as the
+	// gateway's "idle" is.
 	Word string
 	// ID is the explain id: the client has it in the close reason or in the
-	// error body, the operator in the log.
+	// error body, the operator in the log. Default: a random one.
 	ID string
 	// Carrier names the carrier whose credential was judged, if any was.
 	Carrier string
@@ -74,12 +82,11 @@ var (
 	// ErrNoCredential: the request brought none that a carrier of the Guard
 	// takes.
 	ErrNoCredential = errors.New("no credential")
-	// ErrTwoCredentials: the request brought two different credentials, or two
-	// of different subjects.
-	ErrTwoCredentials = errors.New("two different credentials")
-
 	// ErrProtocol: the client broke the rules of RFC 6455 (close code 1002).
 	ErrProtocol = errors.New("protocol error")
+
+	errTwoCredentials = errors.New("two different credentials")
+	errTwoSubjects    = fmt.Errorf("%w: of two subjects", errTwoCredentials)
 
 	errFull        = errors.New("too many sockets wait for a verdict")
 	errFullAddress = errors.New("too many sockets of this client wait for a verdict")
@@ -89,28 +96,34 @@ var (
 )
 
 func newRefusal(status, code int, word string, cause error) *Refusal {
-	return &Refusal{Status: status, Code: code, Word: word, ID: rand.Text()[:12], Cause: cause}
+	return &Refusal{Status: status, Code: code, Word: word, ID: newExplainID(), Cause: cause}
 }
 
-// plainRefusal is one that is always an HTTP status, also for a browser.
-func plainRefusal(status int, word string, cause error) *Refusal {
-	r := newRefusal(status, CloseForbidden, word, cause)
+func newExplainID() string { return rand.Text()[:12] }
+
+// plainRefusal is one that is always an HTTP status, also for a browser. Its
+// code is 0 unless the word has one in a Close frame.
+func plainRefusal(status, code int, word string, cause error) *Refusal {
+	r := newRefusal(status, code, word, cause)
 	r.plain = true
 	return r
 }
 
-// asRefusal returns err as the refusal that it is, or becomes.
+// asRefusal returns err as the refusal that it is, or becomes. It is a copy,
+// since a verifier or a handler may have one *Refusal for many requests at once.
 func asRefusal(err error) *Refusal {
-	r, ok := errors.AsType[*Refusal](err)
-	switch {
-	case !ok:
+	given, ok := errors.AsType[*Refusal](err)
+	if !ok {
 		return refusalFor(err)
-	case r.ID == "":
-		named := newRefusal(r.Status, r.Code, r.Word, r.Cause)
-		named.plain = r.plain
-		return named
 	}
-	return r
+	r := *given
+	if r.ID == "" {
+		r.ID = newExplainID()
+	}
+	if r.Status == 0 {
+		r.Status = http.StatusInternalServerError
+	}
+	return &r
 }
 
 // refusalFor turns an error of a verdict into a refusal. What nobody expected
@@ -122,20 +135,16 @@ func refusalFor(err error) *Refusal {
 		return newRefusal(http.StatusServiceUnavailable, CloseUnavailable, "unavailable", err)
 	case errors.Is(err, ErrForbidden):
 		return newRefusal(http.StatusForbidden, CloseForbidden, "forbidden", err)
-	case errors.Is(err, ErrTwoCredentials):
+	case errors.Is(err, errTwoCredentials):
 		return newRefusal(http.StatusBadRequest, CloseForbidden, "forbidden", err)
 	case errors.Is(err, ErrExpired):
 		return newRefusal(http.StatusUnauthorized, CloseUnauthenticated, "expired", err)
 	case errors.Is(err, errTimeout):
 		return newRefusal(http.StatusRequestTimeout, CloseAuthTimeout, "auth_timeout", err)
 	case errors.Is(err, errFullAddress):
-		r := newRefusal(http.StatusTooManyRequests, CloseTooMany, "too_many", err)
-		r.plain = true
-		return r
+		return plainRefusal(http.StatusTooManyRequests, CloseTooMany, "too_many", err)
 	case errors.Is(err, errFull):
-		r := newRefusal(http.StatusServiceUnavailable, CloseTooMany, "too_many", err)
-		r.plain = true
-		return r
+		return plainRefusal(http.StatusServiceUnavailable, CloseTooMany, "too_many", err)
 	case errors.Is(err, ErrProtocol):
 		return newRefusal(http.StatusBadRequest, CloseProtocolError, "protocol_error", err)
 	case errors.Is(err, errFault):

@@ -2,6 +2,7 @@ package usher
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -13,7 +14,7 @@ import (
 type Sessions struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	live     map[*lease]struct{}
+	live     map[*lease]chan struct{} // Closed when the connection is.
 	draining bool
 }
 
@@ -32,7 +33,7 @@ func (s *Sessions) Len() int {
 // beside it.
 func (s *Sessions) Drain(ctx context.Context, spread time.Duration) error {
 	var wait sync.WaitGroup
-	for _, l := range s.startDrain() {
+	for l, gone := range s.startDrain() {
 		wait.Add(1)
 		at := time.Duration(0)
 		if spread > 0 {
@@ -40,7 +41,11 @@ func (s *Sessions) Drain(ctx context.Context, spread time.Duration) error {
 		}
 		time.AfterFunc(at, func() {
 			defer wait.Done()
-			l.expire(drainRefusal())
+			l.end(drainRefusal())
+			select { // Somebody else may be ending it.
+			case <-gone:
+			case <-ctx.Done():
+			}
 		})
 	}
 	all := make(chan struct{})
@@ -56,15 +61,11 @@ func (s *Sessions) Drain(ctx context.Context, spread time.Duration) error {
 	}
 }
 
-func (s *Sessions) startDrain() []*lease {
+func (s *Sessions) startDrain() map[*lease]chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
-	leases := make([]*lease, 0, len(s.live))
-	for l := range s.live {
-		leases = append(leases, l)
-	}
-	return leases
+	return maps.Clone(s.live)
 }
 
 func (s *Sessions) isDraining() bool {
@@ -85,14 +86,17 @@ func (s *Sessions) add(l *lease) bool {
 		return false
 	}
 	if s.live == nil {
-		s.live = make(map[*lease]struct{})
+		s.live = make(map[*lease]chan struct{})
 	}
-	s.live[l] = struct{}{}
+	s.live[l] = make(chan struct{})
 	return true
 }
 
 func (s *Sessions) remove(l *lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.live, l)
+	if gone, ok := s.live[l]; ok {
+		close(gone)
+		delete(s.live, l)
+	}
 }

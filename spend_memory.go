@@ -1,6 +1,7 @@
 package usher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +28,8 @@ const (
 type MemorySpender struct {
 	// Max is how many ids are remembered at once. At the bound Spend refuses
 	// with ErrUnavailable; no entry is dropped before its time. An entry takes
-	// about 75 bytes. Default: 1,048,576, which is 11,000 tickets of 30 s
-	// spent each second.
+	// about 75 bytes. Default, also of a negative one: 1,048,576, which is
+	// 11,000 tickets of 30 s spent each second.
 	Max int
 
 	mu sync.Mutex
@@ -73,7 +74,7 @@ func (m *MemorySpender) Spend(ctx context.Context, id [16]byte, until time.Time)
 	if left <= 0 {
 		return errors.New("spend: the time to remember it until has passed")
 	}
-	if bound := m.bound(); len(m.spent) >= bound {
+	if bound := cmp.Or(max(m.Max, 0), defaultSpentMax); len(m.spent) >= bound {
 		return fmt.Errorf("%w: %d spent ids are remembered, which is the bound", ErrUnavailable, bound)
 	}
 	m.spent[id] = struct{}{}
@@ -83,13 +84,6 @@ func (m *MemorySpender) Spend(ctx context.Context, id [16]byte, until time.Time)
 		after: now.Sub(m.since) + min(left, spentForever),
 	})
 	return nil
-}
-
-func (m *MemorySpender) bound() int {
-	if m.Max > 0 {
-		return m.Max
-	}
-	return defaultSpentMax
 }
 
 // drop forgets entries whose time has passed by the wall clock, which is what

@@ -107,7 +107,7 @@ func (t *Tickets) make(id *Identity, origin, route string) (string, time.Time, e
 		return "", time.Time{}, errors.New("no subject")
 	}
 	if origin != "" {
-		if _, err := parseOrigin(origin); err != nil {
+		if err := validateOrigin(origin); err != nil {
 			return "", time.Time{}, err
 		}
 	}

@@ -6,6 +6,10 @@ import (
 	"fmt"
 )
 
+// MaxToken is the size of the largest credential that is looked at, in bytes:
+// 8 KiB. A larger one is refused before any of it is read.
+const MaxToken = 8192
+
 // A Credential is what a carrier found in a request, on its way to a verifier.
 type Credential struct {
 	// Carrier is the name of the carrier that brought it: "ticket",
@@ -40,8 +44,10 @@ const (
 //
 // Its error has one of three meanings: "not mine" is ErrUnrecognized, "I
 // cannot tell" is ErrUnavailable, and any other is "no" (ErrForbidden where a
-// fresh credential would not help). Errors must not contain the credential.
-// A nil error goes with an identity that has a Subject.
+// fresh credential would not help). A *Refusal is such a no, and the client is
+// told what it says; with a Cause that is ErrUnavailable it means that as well.
+// Errors must not contain the credential. A nil error goes with an identity
+// that has a Subject.
 type Verifier interface {
 	Verify(ctx context.Context, c Credential) (*Identity, error)
 }

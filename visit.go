@@ -3,7 +3,6 @@ package usher
 import (
 	"encoding/base64"
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -25,13 +24,13 @@ type visit struct {
 // Its error is a *Refusal that is always told in plain HTTP.
 func (g *guardState) visit(r *http.Request) (visit, error) {
 	v := visit{begun: time.Now()}
-	addr, scheme := g.clientOf(r)
+	addr, scheme := g.proxies.clientOf(r)
 	v.client = clientNetwork(addr)
 	if r.Host == "" || r.URL.User != nil {
-		return v, plainRefusal(http.StatusBadRequest, "bad_request", errors.New("no host, or a user in the URL"))
+		return v, plainRefusal(http.StatusBadRequest, 0, "bad_request", errors.New("no host, or a user in the URL"))
 	}
 	if !g.policy.serves(r.Host) {
-		return v, plainRefusal(http.StatusMisdirectedRequest, "misdirected", errHostRefused)
+		return v, plainRefusal(http.StatusMisdirectedRequest, 0, "misdirected", errHostRefused)
 	}
 	var err error
 	if v.upgrade, err = isHandshake(r); err != nil {
@@ -41,7 +40,7 @@ func (g *guardState) visit(r *http.Request) (visit, error) {
 	v.route = g.routeOf(r)
 	v.strict = v.upgrade || !isSafe(r.Method)
 	if v.origin, err = g.policy.check(r, scheme, v.strict); err != nil {
-		return v, plainRefusal(http.StatusForbidden, "origin", err)
+		return v, plainRefusal(http.StatusForbidden, 0, "origin", err)
 	}
 	return v, nil
 }
@@ -53,25 +52,25 @@ func isHandshake(r *http.Request) (bool, error) {
 	if r.Method == http.MethodConnect {
 		// RFC 8441: here a WebSocket has no Upgrade header, and could be waved
 		// through as if it were none.
-		return false, plainRefusal(http.StatusNotImplemented, "not_implemented", errors.New("CONNECT is not supported"))
+		return false, plainRefusal(http.StatusNotImplemented, 0, "not_implemented", errors.New("CONNECT is not supported"))
 	}
 	upgrade := r.Header["Upgrade"]
 	if len(upgrade) == 0 && !headerHas(r.Header["Connection"], "upgrade") {
 		return false, nil
 	}
 	if len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket") {
-		return false, plainRefusal(http.StatusNotImplemented, "not_implemented", errors.New("upgrade to something other than websocket"))
+		return false, plainRefusal(http.StatusNotImplemented, 0, "not_implemented", errors.New("upgrade to something other than websocket"))
 	}
 	if r.Method != http.MethodGet {
-		return false, plainRefusal(http.StatusMethodNotAllowed, "method_not_allowed", errors.New("upgrade of a method other than GET"))
+		return false, plainRefusal(http.StatusMethodNotAllowed, 0, "method_not_allowed", errors.New("upgrade of a method other than GET"))
 	}
 	version := r.Header["Sec-Websocket-Version"]
 	if len(version) != 1 || version[0] != "13" {
-		return false, plainRefusal(http.StatusUpgradeRequired, "version", errors.New("websocket version other than 13"))
+		return false, plainRefusal(http.StatusUpgradeRequired, 0, "version", errors.New("websocket version other than 13"))
 	}
 	if !r.ProtoAtLeast(1, 1) || !headerHas(r.Header["Connection"], "upgrade") ||
 		r.ContentLength != 0 || len(r.TransferEncoding) > 0 || !hasKey(r.Header) {
-		return false, plainRefusal(http.StatusBadRequest, "bad_handshake", errors.New("malformed websocket handshake"))
+		return false, plainRefusal(http.StatusBadRequest, 0, "bad_handshake", errors.New("malformed websocket handshake"))
 	}
 	return true, nil
 }
@@ -113,75 +112,4 @@ func (g *guardState) routeOf(r *http.Request) string {
 		return r.Pattern[i:]
 	}
 	return r.URL.Path
-}
-
-// Client returns the address of the client that sent r, and the scheme that it
-// used, "http" or "https": its own word, or that of the TrustedProxies. The
-// address is invalid where there is none, as on a Unix socket.
-func (g *Guard) Client(r *http.Request) (addr netip.Addr, scheme string) {
-	return g.compile().clientOf(r)
-}
-
-// clientOf returns the client's address and the scheme it used. What proxies
-// say is believed from trusted ones only, from the nearest one backwards.
-func (g *guardState) clientOf(r *http.Request) (netip.Addr, string) {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	addr := remoteAddr(r.RemoteAddr)
-	if !g.trusts(addr) {
-		return addr, scheme
-	}
-	if protos := r.Header["X-Forwarded-Proto"]; len(protos) > 0 {
-		last := lastItem(protos)
-		if last != "http" && last != "https" {
-			last = "unknown" // Equal to no origin's scheme.
-		}
-		scheme = last
-	}
-	hops := r.Header["X-Forwarded-For"]
-	for i := len(hops) - 1; i >= 0; i-- {
-		items := strings.Split(hops[i], ",")
-		for j := len(items) - 1; j >= 0; j-- {
-			hop, err := netip.ParseAddr(strings.TrimSpace(items[j]))
-			if err != nil {
-				return addr, scheme
-			}
-			if addr = hop; !g.trusts(addr) {
-				return addr, scheme
-			}
-		}
-	}
-	return addr, scheme
-}
-
-func (g *guardState) trusts(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	for _, p := range g.proxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-func remoteAddr(hostport string) netip.Addr {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr
-}
-
-func lastItem(values []string) string {
-	last := values[len(values)-1]
-	if i := strings.LastIndexByte(last, ','); i >= 0 {
-		last = last[i+1:]
-	}
-	return strings.ToLower(strings.TrimSpace(last))
 }

@@ -140,11 +140,11 @@ func (w *swallowWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	head := &answerHead{swallow: true, selected: w.selected}
 	if w.status != 0 { // The handler answered by WriteHeader: nothing follows but frames.
 		if err := head.agrees(w.status, w.header); err != nil {
-			w.lease.expireLater(refusalFor(err))
+			w.lease.endLater(refusalFor(err))
 			return nil, nil, err
 		}
 	} else {
-		head.disagree = func(err error) { w.lease.expireLater(refusalFor(err)) }
+		head.disagree = func(err error) { w.lease.endLater(refusalFor(err)) }
 		w.conn.wmu.Lock()
 		w.conn.head = head
 		w.conn.wmu.Unlock()
@@ -163,5 +163,5 @@ func (w *swallowWriter) over() {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	w.lease.expire(refusalFor(handlerRefusal(status)))
+	w.lease.end(refusalFor(handlerRefusal(status)))
 }

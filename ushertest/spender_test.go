@@ -13,10 +13,6 @@ import (
 	"github.com/usher-ws/usher"
 )
 
-func TestSpenderSuiteInMemory(t *testing.T) {
-	TestSpender(t, func(*testing.T) usher.Spender { return &usher.MemorySpender{} })
-}
-
 // A broken spender is one that the suite must find out.
 type broken func(ctx context.Context, id [16]byte, until time.Time) error
 

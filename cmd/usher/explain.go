@@ -96,7 +96,7 @@ func (e *explanation) print(stdout io.Writer) error {
 	for _, line := range []struct{ name, text string }{
 		{"route", e.Route},
 		{"carrier", orNone(e.Carrier, "none: no credential was judged")},
-		{"told", fmt.Sprintf("%s (HTTP %d, or close code %d)", e.Word, e.Status, e.Code)},
+		{"told", e.told()},
 		{"reason", e.Reason},
 		{"client", orNone(e.Client, "unknown")},
 		{"origin", orNone(e.Origin, "none, or not an allowed one")},
@@ -109,6 +109,15 @@ func (e *explanation) print(stdout io.Writer) error {
 		}
 	}
 	return w.Flush()
+}
+
+// told says what the client could read: what has no close code is told in plain
+// HTTP only.
+func (e *explanation) told() string {
+	if e.Code == 0 {
+		return fmt.Sprintf("%s (HTTP %d)", e.Word, e.Status)
+	}
+	return fmt.Sprintf("%s (HTTP %d, or close code %d)", e.Word, e.Status, e.Code)
 }
 
 func orNone(text, none string) string {

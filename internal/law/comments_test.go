@@ -171,6 +171,3 @@ func functions(f goFile) []*ast.FuncDecl {
 	}
 	return list
 }
-
-// generated reports whether a program wrote the file.
-func generated(f goFile) bool { return ast.IsGenerated(f.tree) }

@@ -48,9 +48,6 @@ const (
 
 func TestSizes(t *testing.T) {
 	for _, f := range goFiles(t) {
-		if generated(f) {
-			continue
-		}
 		fileMax, functionMax := maxFile, maxFunction
 		if f.test() {
 			fileMax, functionMax = maxTestFile, maxTestFunction

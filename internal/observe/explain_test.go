@@ -13,7 +13,7 @@ import (
 
 func refused(id string, cause error) usher.Event {
 	return usher.Event{
-		Kind: usher.Refused, Time: time.Now(), Route: "/chat", Client: netip.MustParsePrefix("192.0.2.1/32"),
+		Kind: usher.EventRefused, Time: time.Now(), Route: "/chat", Client: netip.MustParsePrefix("192.0.2.1/32"),
 		Refusal: &usher.Refusal{Status: 401, Code: 4401, Word: "unauthenticated", ID: id, Cause: cause},
 	}
 }
@@ -45,7 +45,7 @@ func TestNewestOfFew(t *testing.T) {
 	if got := x.Newest(5); len(got) != 2 || got[0].ID != "two" || got[1].ID != "one" {
 		t.Errorf("got %+v, want two and one", got)
 	}
-	x.Observe(usher.Event{Kind: usher.Admitted})
+	x.Observe(usher.Event{Kind: usher.EventAdmitted})
 	if got := x.Newest(5); len(got) != 2 {
 		t.Errorf("got %+v, want nothing of who was admitted", got)
 	}

@@ -93,15 +93,15 @@ func (m *Metrics) Observe(_ context.Context, e usher.Event) {
 		carrier = "none"
 	}
 	switch e.Kind {
-	case usher.Admitted:
+	case usher.EventAdmitted:
 		m.tally(e.Route).admitted.Add(1)
 		m.verdicts.WithLabelValues(e.Route, carrier, "admitted", "").Inc()
 		m.took.WithLabelValues(e.Route, "admitted").Observe(e.Took.Seconds())
-	case usher.Refused:
+	case usher.EventRefused:
 		m.tally(e.Route).refused.Add(1)
 		m.verdicts.WithLabelValues(e.Route, carrier, "refused", word(e.Refusal)).Inc()
 		m.took.WithLabelValues(e.Route, "refused").Observe(e.Took.Seconds())
-	case usher.Ended:
+	case usher.EventEnded:
 		m.lived.WithLabelValues(e.Route, word(e.Refusal)).Observe(e.Took.Seconds())
 	}
 }

@@ -44,7 +44,7 @@ func (b *builder) endpoints(r *route, desks, proofs map[string]http.Handler) err
 	if err := g.Validate(); err != nil {
 		return fmt.Errorf("csrf tokens: %w", err)
 	}
-	proofs[r.name] = b.csrf.Handler(g)
+	proofs[r.name] = b.csrf.Desk(g)
 	return nil
 }
 

@@ -36,7 +36,7 @@ func newSite(rec *record, secret string, port int) (http.Handler, error) {
 	s.guard("/query/{case}", usher.Query("", tokens))
 	s.guard("/basic/{case}", usher.Basic(passwords))
 	s.guard("/mixed/{case}", usher.Subprotocol(tokens), usher.Query("", tokens), usher.Cookie("session", tokens))
-	s.mux.Handle("/csrf", csrf.Handler(s.newGuard(usher.Cookie("guarded", tokens))))
+	s.mux.Handle("/csrf", csrf.Desk(s.newGuard(usher.Cookie("guarded", tokens))))
 
 	g := s.newGuard(usher.FirstMessage(tokens))
 	g.Limits.FirstMessage = hasty

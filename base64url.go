@@ -1,0 +1,21 @@
+package usher
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// base64url is the form of all that we put in URLs, headers and tokens (RFC
+// 4648 §5), without padding. Strict: the unused bits of the last character must
+// be zero.
+var base64url = base64.RawURLEncoding.Strict()
+
+// decodeBase64URL decodes a text that nobody can spell in a second way. The
+// decoder by itself would skip line ends.
+func decodeBase64URL(text string) ([]byte, bool) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, false
+	}
+	b, err := base64url.DecodeString(text)
+	return b, err == nil
+}
