@@ -67,7 +67,7 @@ var (
 	ErrUnrecognized = errors.New("credential not recognized")
 	// ErrUnavailable: the verifier could not decide. The client is told to
 	// come back (4503) instead of to fetch another credential.
-	ErrUnavailable = errors.New("verifier unavailable")
+	ErrUnavailable = errors.New("out of reach")
 	// ErrExpired: the credential was good and is no longer.
 	ErrExpired = errors.New("credential expired")
 	// ErrForbidden: the client is known and may not come in; a fresh

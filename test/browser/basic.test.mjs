@@ -58,7 +58,7 @@ suite('Basic', (tab) => {
 
   const verdicts = {
     banned: { code: 4403, word: 'forbidden', cause: /forbidden$/ },
-    unlucky: { code: 4503, word: 'unavailable', cause: /verifier unavailable$/ },
+    unlucky: { code: 4503, word: 'unavailable', cause: /out of reach$/ },
   };
   for (const [user, why] of Object.entries(verdicts)) {
     it(`the right password of who is ${user}: ${why.word}`, limit, async (t) => {

@@ -54,11 +54,11 @@ export const badTokens = [
     cause: /forbidden$/,
   },
   {
-    reason: 'verifier unavailable',
+    reason: 'out of reach',
     make: (site) => token(site, { verdict: 'unavailable' }),
     code: 4503,
     word: 'unavailable',
-    cause: /verifier unavailable$/,
+    cause: /out of reach$/,
   },
 ];
 
