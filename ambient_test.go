@@ -47,7 +47,7 @@ func TestReferer(t *testing.T) {
 	s := guard(t, &usher.Guard{Carriers: []usher.Carrier{usher.Query("", known)}}, h)
 	res, _ := exchange(t, s.addr, request("GET", "self.test", "/app.js?access_token=alice-word",
 		"Referer: http://self.test/page?access_token=alice-word"))
-	if res.StatusCode != 200 {
+	if res.StatusCode != http.StatusOK {
 		t.Fatal(res.StatusCode)
 	}
 	for _, seen := range h.sightings() {

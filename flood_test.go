@@ -1,6 +1,7 @@
 package usher_test
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -109,7 +110,7 @@ func TestWrappedConnection(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	frame := masked(ws.NewTextFrame([]byte("hello")))
 	p.say(string(frame))
-	if b := <-got; string(b) != string(frame) {
+	if b := <-got; !bytes.Equal(b, frame) {
 		t.Errorf("handler got %q, the client sent %q", b, frame)
 	}
 	p.Close()
@@ -150,7 +151,7 @@ func TestFloodPutsOut(t *testing.T) {
 					return
 				default:
 				}
-				r, _ := http.NewRequest("GET", "http://"+s.addr+"/", nil)
+				r, _ := http.NewRequest(http.MethodGet, "http://"+s.addr+"/", nil)
 				r.SetBasicAuth("x", "y")
 				if res, err := http.DefaultClient.Do(r); err == nil {
 					res.Body.Close()
@@ -211,7 +212,7 @@ func TestSharedRefusal(t *testing.T) {
 	for i := range 8 {
 		wait.Go(func() {
 			for range 50 {
-				r := httptest.NewRequest("GET", "/", nil)
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
 				if i%2 == 0 {
 					r.Header.Set("Authorization", "Bearer x")
 				} else {
