@@ -40,6 +40,7 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut 
 	seated := false
 	defer func() {
 		if !seated { // Also if the verifier panics: net/http leaves c open.
+			leave()
 			_ = c.Close()
 		}
 	}()

@@ -56,15 +56,15 @@ suite('Basic', (tab) => {
     assert.deepEqual(visits.map((visit) => visit.authorization), [false], 'the wrong password must be forgotten');
   });
 
-  const verdicts = {
-    banned: { code: 4403, word: 'forbidden', cause: /forbidden$/ },
-    unlucky: { code: 4503, word: 'unavailable', cause: /out of reach$/ },
-  };
-  for (const [user, why] of Object.entries(verdicts)) {
-    it(`the right password of who is ${user}: ${why.word}`, limit, async (t) => {
-      const path = `/basic/${user}`;
-      const [seen] = await attempts(t, [plan(path, user, right)]);
-      await refused(tab.site, path, seen, why);
-    });
-  }
+  it('the right password of who may not come in: the page is told', limit, async (t) => {
+    const path = '/basic/banned';
+    const [seen] = await attempts(t, [plan(path, 'banned', right)]);
+    await refused(tab.site, path, seen, { code: 4403, word: 'forbidden', cause: /forbidden$/ });
+  });
+
+  it('a password that could not be judged: a status, so that it is not kept', limit, async (t) => {
+    const path = '/basic/unlucky';
+    const [seen] = await attempts(t, [plan(path, 'unlucky', right)]);
+    await turnedAway(tab.site, path, seen, { status: 503 });
+  });
 });
