@@ -19,6 +19,9 @@ JOBS     ?= 2
 
 BROWSER := test/browser
 INTEROP := test/interop
+NODECHAT := examples/node-chat
+# The npm packages that Go tests need.
+PACKAGES := $(INTEROP)/node_modules/.package-lock.json $(NODECHAT)/node_modules/.package-lock.json
 GOTEST  := bin/gotest
 TOOLS   := bin/.tools
 
@@ -29,9 +32,14 @@ check: format vet law lint quick ## What to run before a commit: format, vet, la
 test: deps format vet law lint build race browser ## Everything; installs first what is missing.
 	@echo "make test: all passed"
 
+# The demo needs nothing but Go. With Node there is a second backend, whose one
+# package is installed here; where that fails, as offline, the demo says so.
 .PHONY: demo
 demo: build ## Build and run the demo, and print the address of its page.
-	bin/usher demo $(ARGS)
+	@if command -v node >/dev/null && command -v npm >/dev/null && [ ! -e $(NODECHAT)/node_modules ]; then \
+		(cd $(NODECHAT) && npm ci --no-audit --no-fund --silent --fetch-retries=0) || \
+			echo "npm could not install what $(NODECHAT) needs (offline?); the demo goes on with its Go backend alone"; fi
+	@exec bin/usher demo --node-chat $(NODECHAT) $(ARGS)
 
 .PHONY: build
 build: ## Build bin/usher.
@@ -69,7 +77,7 @@ quick: $(GOTEST) ## Short tests, with the race detector.
 	$(GOTEST) -allow-skips -race -short -p $(JOBS) ./...
 
 .PHONY: race
-race: $(GOTEST) $(INTEROP)/node_modules/.package-lock.json ## All Go tests, with the race detector; a skip is a failure.
+race: $(GOTEST) $(PACKAGES) ## All Go tests, with the race detector; a skip is a failure.
 	$(GOTEST) -race -count=1 -timeout 10m -p $(JOBS) ./...
 	$(GO) -C tools test ./gotest
 
@@ -77,7 +85,7 @@ race: $(GOTEST) $(INTEROP)/node_modules/.package-lock.json ## All Go tests, with
 # nothing was skipped.
 .PHONY: browser
 browser: $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in the browsers that USHER_BROWSERS names (chromium,firefox).
-	@tools/deps.sh node browsers
+	@tools/deps.sh go node python browsers
 	@mkdir -p bin
 	cd $(BROWSER) && node --test --test-concurrency=1 \
 		--test-reporter=spec --test-reporter-destination=stdout \
@@ -114,11 +122,11 @@ vuln: $(TOOLS) ## Known vulnerabilities in what is imported; needs the network.
 deps: ## Install what the tests need and this machine lacks.
 	@tools/deps.sh go node python browsers
 	$(GO) mod download
-	@$(MAKE) tools $(BROWSER)/node_modules/.package-lock.json $(INTEROP)/node_modules/.package-lock.json
+	@$(MAKE) tools $(BROWSER)/node_modules/.package-lock.json $(PACKAGES)
 
 # npm writes this file last, so it is older than the lock file exactly when the
 # installed packages are.
-$(BROWSER)/node_modules/.package-lock.json $(INTEROP)/node_modules/.package-lock.json: \
+$(BROWSER)/node_modules/.package-lock.json $(PACKAGES): \
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
@@ -139,7 +147,7 @@ $(GOTEST): tools/go.mod $(wildcard tools/gotest/*.go)
 
 .PHONY: clean
 clean: ## Remove what was built and installed here.
-	rm -rf bin $(BROWSER)/node_modules $(INTEROP)/node_modules
+	rm -rf bin $(BROWSER)/node_modules $(INTEROP)/node_modules $(NODECHAT)/node_modules
 
 .PHONY: help
 help: ## This list.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -29,31 +30,30 @@ func TestRingForgetsTheOldest(t *testing.T) {
 	}
 }
 
-func TestSessionsAreBounded(t *testing.T) {
+func TestLoginsAreBounded(t *testing.T) {
 	t.Parallel()
-	s := newSessions()
-	first := s.start("alice")
-	for range maxSessions {
-		s.start("bob")
+	s := newLogins()
+	until := time.Now().Add(time.Hour)
+	first := s.start(login{subject: "alice", expires: until})
+	for range maxLogins {
+		s.start(login{subject: "bob", expires: until.Add(time.Minute)})
 	}
-	if n := len(s.byDigest); n != maxSessions {
-		t.Errorf("sessions: got %d, want %d", n, maxSessions)
+	if n := len(s.byDigest); n != maxLogins {
+		t.Errorf("logins: got %d, want %d", n, maxLogins)
 	}
-	if _, ok := s.find(first.Value); ok {
-		t.Error("oldest session: got it, want it ended")
+	if _, ok := s.find(first); ok {
+		t.Error("oldest login: got it, want it ended")
 	}
-	last := s.start("bob")
-	if found, ok := s.find(last.Value); !ok || found.subject != "bob" {
-		t.Errorf("newest session: got %v %t, want bob's", found, ok)
+	last := s.start(login{subject: "bob", expires: until})
+	if found, ok := s.find(last); !ok || found.subject != "bob" {
+		t.Errorf("newest login: got %v %t, want bob's", found, ok)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/", nil)
-	if err != nil {
-		t.Fatal(err)
+	s.end(last)
+	if _, ok := s.find(last); ok {
+		t.Error("ended login: got it, want none")
 	}
-	r.AddCookie(last)
-	s.end(r)
-	if _, ok := s.find(last.Value); ok {
-		t.Error("ended session: got it, want none")
+	if _, ok := s.find(s.start(login{subject: "bob", expires: time.Now()})); ok {
+		t.Error("expired login: got it, want none")
 	}
 }
 
@@ -118,6 +118,35 @@ func FuzzFirstFrame(f *testing.F) {
 		}
 		if len(c.in) > maxTapped {
 			t.Fatalf("kept: got %d bytes, want at most %d", len(c.in), maxTapped)
+		}
+	})
+}
+
+// What a backend received is shown whole, but for what could be a credential.
+func FuzzHeard(f *testing.F) {
+	f.Add("X-User", "")
+	f.Add("Authorization", "Bearer ")
+	f.Add("x-usher-identity", "")
+	f.Add("Cookie", "a=")
+	f.Add("X-Api-Key", "\x00")
+	const canary = "Canary8Canary8"
+	f.Fuzz(func(t *testing.T, name, before string) {
+		h := parseHead([]byte("GET /?try=a&x=" + canary + " HTTP/1.1\r\n" + name + ": " + before + canary))
+		shown := h.event("Go")
+		if strings.Contains(shown.Line, canary) {
+			t.Errorf("line: got the secret in %q", shown.Line)
+		}
+		for _, header := range shown.Fields {
+			key := http.CanonicalHeaderKey(header.Name)
+			if !strings.Contains(header.Value, canary) || ordinary[key] {
+				continue
+			}
+			// A cookie's name is shown, and headers that have a part in a handshake.
+			switch key {
+			case "Cookie", "Origin", "Connection", "Upgrade", "Sec-Websocket-Version", "Sec-Fetch-Site", "Content-Type":
+			default:
+				t.Errorf("header: got the secret in %q", header)
+			}
 		}
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/usher-ws/usher/internal/demo"
 )
 
 // admission is a way to come in, made for a visitor who is logged in.
@@ -55,10 +57,21 @@ var admissions = []admission{
 
 func TestEachCarrierAdmits(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	admitsEach(t, start(t, ""), "")
+}
+
+func TestEachCarrierAdmitsToNode(t *testing.T) {
+	t.Parallel()
+	admitsEach(t, startWithNode(t), "/node")
+}
+
+// admitsEach comes in by each carrier and talks to the chat behind prefix.
+func admitsEach(t *testing.T, s *demo.Server, prefix string) {
+	t.Helper()
 	for _, c := range admissions {
 		t.Run(c.name, func(t *testing.T) {
 			v := visit(t, s)
+			v.prefix = prefix
 			v.login("alice")
 			attempt, _ := c.make(v)
 			conn, status := v.open("good", attempt)
@@ -112,6 +125,12 @@ func TestRefusals(t *testing.T) {
 		{name: "cookie from a sibling origin", make: func(v *visitor) try {
 			return try{path: "/chat/cookie?csrf_token=" + v.csrf(), origin: sibling}
 		}, status: http.StatusForbidden},
+		{name: "banned in the cookie", user: "mallory", make: func(v *visitor) try {
+			return try{path: "/chat/cookie?csrf_token=" + strings.Repeat("x", 40)}
+		}, status: 101, code: 4403, word: "forbidden"},
+		{name: "not in the file", make: func(*visitor) try {
+			return try{path: "/devices/chat", head: basic("mallory", "let-me-in")}
+		}, status: http.StatusUnauthorized},
 		{name: "two credentials", make: func(v *visitor) try {
 			return try{path: "/chat/two?access_token=" + v.token("good"), offer: []string{subprotocol("usher.bearer.", v.token("good"))}}
 		}, status: 101, code: 4403, word: "forbidden"},
@@ -132,12 +151,9 @@ func TestRefusals(t *testing.T) {
 			if conn != nil {
 				wantClose(t, v, conn, c.code, c.word)
 			}
-			_, all := v.until()
-			if n := count(all, mark, "handler"); n != 0 {
-				t.Errorf("handler ran: got %d times, want 0", n)
-			}
-			if n := count(all, mark, "log"); n == 0 {
-				t.Error("operator's records: got none, want the refusal")
+			_, all := v.events(func(e seen) bool { return e.Try == mark && e.Kind == "log" && e.Line == "refused" })
+			if n := count(all, mark, "backend"); n != 0 {
+				t.Errorf("backend was told: got %d times, want 0", n)
 			}
 		})
 	}
@@ -161,8 +177,8 @@ func TestTicketAdmitsOnce(t *testing.T) {
 	}
 	wantClose(t, v, second, 4401, "unauthenticated")
 	_, all := v.until()
-	if got := count(all, "one", "handler") + count(all, "two", "handler"); got != 1 {
-		t.Errorf("handler ran: got %d times, want 1", got)
+	if got := count(all, "one", "backend") + count(all, "two", "backend"); got != 1 {
+		t.Errorf("backend was told: got %d times, want 1", got)
 	}
 }
 

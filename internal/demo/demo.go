@@ -5,20 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"syscall"
-	"time"
 
 	"github.com/usher-ws/usher"
 )
 
 // DefaultListen is where the page is unless Options say otherwise.
 const DefaultListen = "127.0.0.1:8080"
-
-// shutdownTime is how long open sockets have to say goodbye.
-const shutdownTime = 4 * time.Second
 
 // Options say how the demo runs. The zero value is ready.
 type Options struct {
@@ -28,6 +23,13 @@ type Options struct {
 	// Secret signs the demo's tokens with HS256: at least 32 bytes. Default:
 	// random.
 	Secret usher.Secret
+	// NodeChat is the folder with the chat in Node, a server.mjs whose packages
+	// are installed; it is run. Where it cannot be, the demo says why and goes on
+	// without. Default: none.
+	NodeChat string
+	// Explain writes what there is to say about an explain id, as the admin
+	// listener at the URL admin has it. Default: the page cannot say.
+	Explain func(ctx context.Context, out io.Writer, admin, id string) error
 }
 
 // CheckListen says whether the demo may listen on address: only on loopback,
@@ -51,26 +53,33 @@ func Run(ctx context.Context, out io.Writer, o Options) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "demo page: %s\nanother site, to attack from: %s\nstop with Ctrl+C\n", s.URL(), s.OtherURL())
+	node := "a chat in Node too"
+	if why := s.backends.whyNoNode; why != "" {
+		node = "no chat in Node: " + why
+	}
+	_, err = fmt.Fprintf(out, "demo page: %s\nanother site, to attack from: %s\nbehind the gateway: a chat in Go; %s\nstop with Ctrl+C\n",
+		s.URL(), s.OtherURL(), node)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
 	return s.Serve(ctx)
 }
 
-// A Server is the demo's two sites: the one with the chat, and another one
-// that attacks it.
+// A Server is the demo: the site with the page, the gateway behind it with its
+// backends, and another site that attacks.
 type Server struct {
 	// Immutable after Listen.
 	page, other net.Listener
 	ring        *ring
 	recorder    *recorder
-	live        *usher.Sessions
+	backends    *backends
+	gateway     *gateway
 	site        http.Handler
 	otherSite   http.Handler
 }
 
-// Listen opens both listeners. The caller must call Serve or Close.
+// Listen opens the listeners and starts the backends. The caller must call
+// Serve or Close.
 func Listen(o Options) (*Server, error) {
 	if o.Listen == "" {
 		o.Listen = DefaultListen
@@ -86,35 +95,43 @@ func Listen(o Options) (*Server, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("listen for the demo page: %w", err)
 	}
-	host, _, _ := net.SplitHostPort(s.page.Addr().String())
-	if s.other, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+	if s.other, err = net.Listen("tcp", net.JoinHostPort(s.ip(), "0")); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for the other site: %w", err), s.page.Close())
 	}
-	if err := s.build(o.Secret); err != nil {
+	if err := s.build(o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// build makes the handlers of both sites.
-func (s *Server) build(secret usher.Secret) error {
-	operator := slog.New(&operatorLog{ring: s.ring, recorder: s.recorder})
-	house, err := newHouse(secret)
+// ip is the loopback address that all parts of the demo listen on.
+func (s *Server) ip() string { return s.page.Addr().(*net.TCPAddr).IP.String() }
+
+// build makes what is behind the listeners.
+func (s *Server) build(o Options) error {
+	h, err := newHouse(o.Secret)
 	if err != nil {
 		return err
 	}
-	s.live = house.live
-	pages := addresses{
-		home:      s.URL(),
-		Sibling:   s.SiblingURL(),
-		CrossSite: s.OtherURL(),
-	}
-	mux := http.NewServeMux()
-	if err := guardedRoutes(mux, s.recorder, house, operator); err != nil {
+	if s.backends, err = startBackends(s.ip(), o.NodeChat, s.ring); err != nil {
 		return err
 	}
-	pageRoutes(mux, house, s.ring, pages)
-	names := []string{"localhost", s.page.Addr().(*net.TCPAddr).IP.String()}
+	s.gateway, err = newGateway(gatewayNeeds{
+		IP: s.ip(), WhoAmI: "http://" + s.page.Addr().String() + whoamiPath, Chats: s.backends.chats(),
+	}, h.key, &operatorLog{ring: s.ring, tries: &s.recorder.tries})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	pageRoutes(mux, &site{
+		house: h, ring: s.ring, gateway: s.gateway, explain: o.Explain, home: s.URL(),
+		about: about{
+			Other:   addresses{Sibling: s.SiblingURL(), CrossSite: s.OtherURL()},
+			WhyNode: s.backends.whyNoNode, Config: s.gateway.config,
+		},
+	})
+	mux.Handle("/", s.recorder.wire(s.gateway.front()))
+	names := []string{"localhost", s.ip()}
 	s.site = onlyHosts(names, mux)
 	s.otherSite = onlyHosts(names, otherRoutes(s.URL()))
 	return nil
@@ -140,57 +157,11 @@ func (s *Server) OtherURL() string {
 // cookies.
 func (s *Server) SiblingURL() string { return urlOf("localhost", s.other) }
 
-// Close gives up the listeners of a Server that is not to be served.
-func (s *Server) Close() error { return errors.Join(s.page.Close(), s.other.Close()) }
-
-// Serve serves until ctx ends; then it tells the open sockets, waits for them
-// a few seconds, and returns nil. Any other end is an error.
-func (s *Server) Serve(ctx context.Context) error {
-	// The handlers' context ends after the live sockets were told to go.
-	handlers, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	servers := []*http.Server{newHTTPServer(handlers, s.site), newHTTPServer(handlers, s.otherSite)}
-	ended := make(chan error, len(servers))
-	for i, l := range []net.Listener{s.page, s.other} {
-		go func() { ended <- servers[i].Serve(l) }()
+// Close gives up a Server that is not to be served.
+func (s *Server) Close() error {
+	err := errors.Join(s.page.Close(), s.other.Close())
+	if s.backends != nil {
+		err = errors.Join(err, s.backends.stop())
 	}
-	running := len(servers)
-	var failure error
-	select {
-	case <-ctx.Done():
-	case failure = <-ended:
-		running--
-	}
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-	defer cancel()
-	// Shutdown knows nothing of sockets: those that were admitted are told to
-	// go, and those that wait for a verdict are cut when the time is over.
-	if err := s.live.Drain(deadline, 0); err != nil {
-		failure = errors.Join(failure, fmt.Errorf("end the live sockets: %w", err))
-	}
-	stop()
-	for _, server := range servers {
-		if err := server.Shutdown(deadline); err != nil {
-			failure = errors.Join(failure, fmt.Errorf("stop the demo: %w", err), server.Close())
-		}
-	}
-	s.recorder.drain(deadline)
-	for range running {
-		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-			failure = errors.Join(failure, err)
-		}
-	}
-	return failure
-}
-
-func newHTTPServer(ctx context.Context, h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		// What it would log is about clients that went away.
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
-	}
+	return err
 }

@@ -53,7 +53,7 @@ func TestPageIsNotForOthers(t *testing.T) {
 		{"rebound name", http.MethodGet, "/", "evil.test", "", http.StatusMisdirectedRequest},
 		{"rebound name on a guarded route", http.MethodGet, "/chat/query", "evil.test", "", http.StatusMisdirectedRequest},
 		{"login by a foreign page", http.MethodPost, "/demo/login", "", "http://evil.test", http.StatusForbidden},
-		{"ticket by a foreign page", http.MethodPost, "/usher/v1/tickets", "", "http://evil.test", http.StatusForbidden},
+		{"ticket by a foreign page", http.MethodPost, "/usher/v1/tickets?route=/chat/ticket", "", "http://evil.test", http.StatusForbidden},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := visit(t, s)
@@ -144,8 +144,8 @@ func TestEventsShowNoCredential(t *testing.T) {
 		}
 	}
 	text, all := v.until()
-	if n := count(all, "canary", "handler"); n < len(admissions) {
-		t.Errorf("handler ran: got %d times, want %d", n, len(admissions))
+	if n := count(all, "canary", "backend"); n < len(admissions) {
+		t.Errorf("backend was told: got %d times, want %d", n, len(admissions))
 	}
 	for _, secret := range secrets {
 		if i := strings.Index(text, secret); secret == "" || i >= 0 {

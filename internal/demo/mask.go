@@ -61,6 +61,16 @@ func maskHeaders(host string, h http.Header) []field {
 	return fields
 }
 
+// maskHeader returns what may be shown of a header's value.
+func maskHeader(name, value string) string {
+	for _, shown := range shownHeaders {
+		if shown.name == name {
+			return shown.show(value)
+		}
+	}
+	return masked(value)
+}
+
 // headerLabel spells a header as RFC 6455 does, and not as Go does.
 func headerLabel(name string) string {
 	return strings.Replace(name, "Websocket", "WebSocket", 1)

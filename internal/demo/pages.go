@@ -1,23 +1,47 @@
 package demo
 
 import (
+	"bytes"
+	"context"
 	"embed"
 	"encoding/json"
 	"fmt"
 	"html"
+	"io"
 	"io/fs"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 //go:embed site
 var siteFiles embed.FS
 
-// The addresses of the page, and of the other site in its two guises.
+// About is what the page needs to know of the demo.
+type about struct {
+	User  string    `json:"user"`
+	Other addresses `json:"other"`
+	// WhyNode says why there is no chat in Node, or is empty.
+	WhyNode string `json:"why_no_node"`
+	// Config is the gateway's configuration.
+	Config string `json:"config"`
+}
+
+// Addresses are those of the other site in its two guises.
 type addresses struct {
-	home      string
 	Sibling   string `json:"sibling"`
 	CrossSite string `json:"cross_site"`
+}
+
+// A site is what the page is made of.
+type site struct {
+	house   *house
+	ring    *ring
+	gateway *gateway
+	explain func(ctx context.Context, out io.Writer, admin, id string) error
+	home    string
+	about   about // But for who is logged in.
 }
 
 // maxBody bounds what the demo's own endpoints read.
@@ -25,66 +49,55 @@ const maxBody = 1 << 10
 
 // pageRoutes serves the page, its events, and the login that an application
 // would have.
-func pageRoutes(mux *http.ServeMux, h *house, r *ring, pages addresses) {
-	mux.Handle("GET /{$}", toLocalhost(pages.home, servePage("index.html", func(host string) string {
+func pageRoutes(mux *http.ServeMux, s *site) {
+	other := s.about.Other
+	mux.Handle("GET /{$}", toLocalhost(s.home, servePage("index.html", func(host string) string {
 		return fmt.Sprintf("default-src 'self'; connect-src 'self' ws://%s; frame-src %s %s; "+
 			"frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'",
-			host, strings.TrimSuffix(pages.Sibling, "/"), strings.TrimSuffix(pages.CrossSite, "/"))
+			host, strings.TrimSuffix(other.Sibling, "/"), strings.TrimSuffix(other.CrossSite, "/"))
 	})))
 	mux.Handle("GET /assets/{name}", serveAsset())
-	mux.Handle("GET /demo/events", events(r))
+	mux.Handle("GET /demo/events", events(s.ring))
 	// These change something or hand something out, so no other page may call
 	// them; that they are not WebSockets is what makes the standard library's
 	// protection do.
 	api := http.NewServeMux()
-	api.HandleFunc("GET /demo/me", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, map[string]any{"user": h.sessions.who(r), "other": pages})
+	api.HandleFunc("GET /demo/about", func(w http.ResponseWriter, r *http.Request) {
+		known := s.about
+		known.User = s.house.who(r)
+		writeJSON(w, known)
 	})
-	api.HandleFunc("POST /demo/login", h.login)
-	api.HandleFunc("POST /demo/logout", func(w http.ResponseWriter, r *http.Request) {
-		http.SetCookie(w, h.sessions.end(r))
-		writeJSON(w, map[string]any{"user": ""})
-	})
-	api.HandleFunc("POST /demo/token", h.giveToken)
+	api.HandleFunc("POST /demo/login", s.house.login)
+	api.HandleFunc("POST /demo/logout", s.house.logout)
+	api.HandleFunc("POST /demo/token", s.house.giveToken)
+	api.HandleFunc("GET "+whoamiPath, s.house.whoami)
+	api.HandleFunc("GET /demo/figures", s.figures)
+	api.HandleFunc("GET /demo/explain/{id}", s.explanation)
 	mux.Handle("/demo/", http.NewCrossOriginProtection().Handler(api))
 }
 
-// login logs in whoever asks: the demo has no passwords here.
-func (h *house) login(w http.ResponseWriter, r *http.Request) {
-	var ask struct{ User string }
-	if !readJSON(w, r, &ask) {
+func (s *site) figures(w http.ResponseWriter, r *http.Request) {
+	now, err := s.gateway.figures(r.Context())
+	if err != nil {
+		http.Error(w, "the gateway does not answer", http.StatusBadGateway)
 		return
 	}
-	if _, ok := users[ask.User]; !ok {
-		http.Error(w, "no such user", http.StatusBadRequest)
-		return
-	}
-	h.sessions.end(r)
-	http.SetCookie(w, h.sessions.start(ask.User))
-	writeJSON(w, map[string]any{"user": ask.User})
+	writeJSON(w, now)
 }
 
-// giveToken gives a token to who is logged in.
-func (h *house) giveToken(w http.ResponseWriter, r *http.Request) {
-	var ask struct{ Kind, User string }
-	if !readJSON(w, r, &ask) {
+// explanation answers with what "usher explain" prints for the id.
+func (s *site) explanation(w http.ResponseWriter, r *http.Request) {
+	admin, err := s.gateway.adminURL(r.Context())
+	if err != nil || s.explain == nil {
+		http.Error(w, "nobody can explain this", http.StatusNotFound)
 		return
 	}
-	subject := h.sessions.who(r)
-	if subject == "" {
-		http.Error(w, "log in first", http.StatusUnauthorized)
+	var text bytes.Buffer
+	if err := s.explain(r.Context(), &text, admin, r.PathValue("id")); err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
-	// To show what two credentials do, the page may have another user's token.
-	if _, ok := users[ask.User]; ok {
-		subject = ask.User
-	}
-	token, err := h.token(subject, ask.Kind)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	writeJSON(w, map[string]any{"token": token})
+	writeJSON(w, map[string]string{"text": text.String()})
 }
 
 func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
@@ -159,4 +172,25 @@ func otherRoutes(target string) http.Handler {
 		writeJSON(w, map[string]string{"http": home, "ws": socket})
 	})
 	return mux
+}
+
+// onlyHosts answers to the given names only: a page that has its own name
+// resolve to this machine (DNS rebinding) finds nothing.
+func onlyHosts(names []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(names, hostName(r.Host)) {
+			http.Error(w, "no such site here", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostName is host without its port and brackets.
+func hostName(host string) string {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		return host
+	}
+	return name
 }

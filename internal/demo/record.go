@@ -7,43 +7,33 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/usher-ws/usher"
 )
 
-// A recorder stands in front of a Guard and writes down, with the credentials
-// masked, what goes over the wire; and behind it, what the handler is told. It
-// also knows the sockets that are open, so that the demo can end them.
+// A recorder stands in front of the gateway and writes down, with the
+// credentials masked, what goes over the wire. It also knows the sockets that
+// are open, so that the demo can end them.
 type recorder struct {
-	ring *ring
+	ring  *ring
+	tries tries
 
 	mu sync.Mutex
 	// Guarded by mu.
 	running int
 	idle    chan struct{} // Closed when running is 0 after drain has begun.
 	conns   map[net.Conn]struct{}
-	tries   map[string][]string // What runs on each route, oldest first.
 }
 
 func newRecorder(r *ring) *recorder {
-	return &recorder{ring: r, conns: make(map[net.Conn]struct{}), tries: make(map[string][]string)}
-}
-
-// The mark of a try travels in the context, because what the handler is told
-// must be shown beside what came over the wire.
-type tryKey struct{}
-
-func tryOf(ctx context.Context) string {
-	try, _ := ctx.Value(tryKey{}).(string)
-	return try
+	return &recorder{ring: r, conns: make(map[net.Conn]struct{})}
 }
 
 // tryIn returns the page's mark in the query if it is one.
-func tryIn(r *http.Request) string {
-	try := r.URL.Query().Get("try")
+func tryIn(u *url.URL) string {
+	try := u.Query().Get("try")
 	if len(try) > 16 || strings.Trim(try, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 		return ""
 	}
@@ -53,84 +43,35 @@ func tryIn(r *http.Request) string {
 // wire records what a client sends and is answered.
 func (rec *recorder) wire(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		try := tryIn(r)
-		rec.enter(r.URL.Path, try)
-		defer rec.leave(r.URL.Path, try)
+		try := tryIn(r.URL)
+		rec.enter()
+		defer rec.leave()
+		defer rec.tries.enter(r.URL.Path, try, r.Header.Get("Upgrade") != "")()
 		rec.ring.add(event{
 			Try: try, Kind: "request",
 			Line:   fmt.Sprintf("%s %s %s", r.Method, maskTarget(r.URL), r.Proto),
 			Fields: maskHeaders(r.Host, r.Header),
 		})
 		answer := &answerRecorder{ResponseWriter: w, rec: rec, try: try, proto: r.Proto}
-		next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), tryKey{}, try)))
-		answer.ended()
+		defer answer.ended()
+		next.ServeHTTP(answer, r)
 	})
 }
 
-// seat records what a handler behind the Guard is told.
-func (rec *recorder) seat(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := event{
-			Try: tryOf(r.Context()), Kind: "handler",
-			Line:   fmt.Sprintf("%s %s %s", r.Method, maskTarget(r.URL), r.Proto),
-			Fields: maskHeaders(r.Host, r.Header),
-		}
-		if id, err := usher.FromContext(r.Context()); err == nil {
-			e.Identity = identityFields(id)
-		}
-		rec.ring.add(e)
-		next.ServeHTTP(w, r)
-	})
-}
-
-func identityFields(id *usher.Identity) []field {
-	fields := []field{{"Subject", id.Subject}}
-	if id.Issuer != "" {
-		fields = append(fields, field{"Issuer", id.Issuer})
-	}
-	if !id.Expires.IsZero() {
-		fields = append(fields, field{"Expires", id.Expires.Format("15:04:05 MST")})
-	}
-	if name := id.Claims.String("name"); name != "" {
-		fields = append(fields, field{"Claims[name]", name})
-	}
-	return fields
-}
-
-func (rec *recorder) enter(route, try string) {
+func (rec *recorder) enter() {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	rec.running++
-	rec.tries[route] = append(rec.tries[route], try)
 }
 
-func (rec *recorder) leave(route, try string) {
+func (rec *recorder) leave() {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	if i := slices.Index(rec.tries[route], try); i >= 0 {
-		rec.tries[route] = slices.Delete(rec.tries[route], i, i+1)
-	}
 	rec.running--
 	if rec.running == 0 && rec.idle != nil {
 		close(rec.idle)
 		rec.idle = nil
 	}
-}
-
-// runningOn guesses what a log record about a route belongs to, where its
-// context does not say: a connection that ended to the oldest request there,
-// anything else to the newest.
-func (rec *recorder) runningOn(route string, ended bool) string {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	tries := rec.tries[route]
-	switch {
-	case len(tries) == 0:
-		return ""
-	case ended:
-		return tries[0]
-	}
-	return tries[len(tries)-1]
 }
 
 // drain waits until no recorded request runs any more. When ctx ends first, it

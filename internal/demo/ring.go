@@ -17,14 +17,17 @@ type event struct {
 	// tell what belongs together; empty for what is nobody's.
 	Try string `json:"try,omitempty"`
 	// Kind is "request", "message", "answer" (what went over the wire),
-	// "handler" (what the handler was told) or "log" (what the operator sees).
+	// "backend" (what a backend was told) or "log" (what the operator sees).
 	Kind string `json:"kind"`
 	// Line is a request or status line, a message's text, or a log message.
 	Line   string  `json:"line"`
 	Level  string  `json:"level,omitempty"`
 	Fields []field `json:"fields,omitempty"`
-	// Identity is what the handler knows of the client.
-	Identity []field `json:"identity,omitempty"`
+	// Backend is the name of the backend, JWTHeader and Claims what is in the
+	// identity that it was given.
+	Backend   string  `json:"backend,omitempty"`
+	JWTHeader []field `json:"jwt_header,omitempty"`
+	Claims    []field `json:"claims,omitempty"`
 }
 
 // A field is a header, or an attribute of a log record.

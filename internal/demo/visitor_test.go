@@ -26,10 +26,16 @@ const patience = 20 * time.Second
 // start serves the demo on free ports until the test ends.
 func start(t *testing.T, secret string) *demo.Server {
 	t.Helper()
-	o := demo.Options{Listen: "127.0.0.1:0"}
+	o := demo.Options{}
 	if secret != "" {
 		o.Secret = usher.NewSecret(secret)
 	}
+	return startWith(t, o)
+}
+
+func startWith(t *testing.T, o demo.Options) *demo.Server {
+	t.Helper()
+	o.Listen = "127.0.0.1:0"
 	s, err := demo.Listen(o)
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +52,18 @@ func start(t *testing.T, secret string) *demo.Server {
 	return s
 }
 
+// startWithNode serves the demo with both backends.
+func startWithNode(t *testing.T) *demo.Server {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts Node.js")
+	}
+	return startWith(t, demo.Options{NodeChat: nodeChat})
+}
+
+// nodeChat has the chat in Node; "make deps" installs its one package.
+const nodeChat = "../../examples/node-chat"
+
 // A visitor is a browser of a kind: it keeps cookies and sends its origin.
 type visitor struct {
 	t      *testing.T
@@ -54,6 +72,7 @@ type visitor struct {
 	client *http.Client
 	ctx    context.Context
 	marks  int
+	prefix string // Of the paths of the backend that it talks to.
 }
 
 func visit(t *testing.T, s *demo.Server) *visitor {
@@ -123,10 +142,12 @@ func (v *visitor) token(kind string) string {
 }
 
 func (v *visitor) ticket() string {
-	return v.ask("/usher/v1/tickets?route=/chat/ticket", "", bearer(v.token("good")), "ticket")
+	return v.ask("/usher/v1/tickets?route="+v.prefix+"/chat/ticket", "", bearer(v.token("good")), "ticket")
 }
 
-func (v *visitor) csrf() string { return v.ask("/demo/csrf", "", nil, "csrf_token") }
+func (v *visitor) csrf() string {
+	return v.ask("/usher/v1/csrf?route="+v.prefix+"/chat/cookie", "", nil, "csrf_token")
+}
 
 // cookie returns the value of the session cookie.
 func (v *visitor) cookie() string {
@@ -182,7 +203,7 @@ func (v *visitor) open(mark string, c try) (*websocket.Conn, int) {
 	if strings.Contains(c.path, "?") {
 		sep = "&"
 	}
-	conn, answer, err := websocket.Dial(v.ctx, "ws"+strings.TrimPrefix(v.origin, "http")+c.path+sep+"try="+mark,
+	conn, answer, err := websocket.Dial(v.ctx, "ws"+strings.TrimPrefix(v.origin, "http")+v.prefix+c.path+sep+"try="+mark,
 		&websocket.DialOptions{HTTPClient: v.client, HTTPHeader: head, Subprotocols: append([]string{"chat.v1"}, c.offer...)})
 	if err != nil {
 		if answer == nil {
@@ -251,9 +272,9 @@ func (v *visitor) hears(conn *websocket.Conn, want string) {
 
 // A seen is an event as the page gets it.
 type seen struct {
-	Try, Kind, Line string
-	Fields          []struct{ Name, Value string }
-	Identity        []struct{ Name, Value string }
+	Try, Kind, Line, Backend string
+	Fields, Claims           []struct{ Name, Value string }
+	JWTHeader                []struct{ Name, Value string } `json:"jwt_header"`
 }
 
 // until marks the end of what happened so far by a request of its own, and

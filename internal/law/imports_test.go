@@ -44,13 +44,13 @@ var law = []rule{
 		ours:    []string{".", "internal/server", "internal/config", "internal/demo"},
 		modules: []string{"github.com/alecthomas/kong", "github.com/go-jose/go-jose/v4"},
 	},
-	// The demo shows the library, so it uses what any user of the library has.
+	// The demo shows the gateway as "usher serve" runs it, from a configuration
+	// that the page prints: so it is beside cmd in this, and has its own chat and
+	// logins with what any user has.
 	{
-		pkg:  "internal/demo",
-		ours: []string{"."},
-		modules: []string{
-			"github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/gobwas/ws", "github.com/go-jose/go-jose/v4",
-		},
+		pkg:     "internal/demo",
+		ours:    []string{".", "internal/server", "internal/config"},
+		modules: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "github.com/go-jose/go-jose/v4"},
 	},
 
 	// The server is where everybody meets; nobody else knows the configuration.

@@ -8,9 +8,22 @@ async function post(path, body, headers = {}) {
   });
 }
 
-/** Who is logged in, and where the other site is. */
-export async function me() {
-  return (await fetch('/demo/me')).json();
+/** Who is logged in, where the other site is, and what the gateway is. */
+export async function about() {
+  return (await fetch('/demo/about')).json();
+}
+
+/** The gateway's figures at this moment. */
+export async function figures() {
+  const answer = await fetch('/demo/figures');
+  if (!answer.ok) throw new Error('the gateway does not answer');
+  return answer.json();
+}
+
+/** What "usher explain" prints for an id. */
+export async function explain(id) {
+  const answer = await fetch(`/demo/explain/${encodeURIComponent(id)}`);
+  return answer.ok ? (await answer.json()).text : (await answer.text()).trim();
 }
 
 /** Logs in as user; with "" logs out. */
@@ -20,7 +33,7 @@ export async function login(user) {
 }
 
 /**
- * A token of a kind: good, brief, expired, forged or outage. It is asked for at
+ * A token of a kind: good, brief, expired, forged, opaque or outage. It is asked for at
  * each attempt, and never kept. Throws where nobody is logged in.
  */
 export async function token(kind, user = '') {
@@ -31,12 +44,12 @@ export async function token(kind, user = '') {
 
 /** Asks the ticket desk; the answer may be a refusal. */
 export async function desk(attempt, bearer) {
-  return post(`/usher/v1/tickets?route=/chat/ticket&try=${attempt.id}`, undefined, {
+  return post(`/usher/v1/tickets?route=${attempt.prefix}/chat/ticket&try=${attempt.id}`, undefined, {
     Authorization: `Bearer ${bearer}`,
   });
 }
 
 /** Asks for a CSRF token; the cookie goes along by itself. */
 export async function csrf(attempt) {
-  return post(`/demo/csrf?try=${attempt.id}`);
+  return post(`/usher/v1/csrf?route=${attempt.prefix}/chat/cookie&try=${attempt.id}`);
 }

@@ -4,6 +4,7 @@ import * as api from './api.js';
 import { Attempt } from './attempt.js';
 import { Chat } from './chat.js';
 import { Events } from './events.js';
+import { Gateway } from './gateway.js';
 import { render, verdict } from './panes.js';
 import { attacks, carriers } from './ways.js';
 
@@ -11,15 +12,24 @@ const $ = (id) => document.getElementById(id);
 const kept = 12;
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-const state = { user: '', other: {}, way: carriers[0], attempts: [], chosen: null };
+const state = { user: '', other: {}, way: carriers[0], attempts: [], chosen: null, backend: 'go' };
 const chat = new Chat();
-const events = new Events(() => refresh());
+const gateway = new Gateway();
+const events = new Events((e) => {
+  if (e.kind === 'log') gateway.soon();
+  refresh();
+});
+const backends = {
+  go: { prefix: '', name: 'Go' },
+  node: { prefix: '/node', name: 'Node' },
+};
 
 function refresh() {
   const chosen = state.chosen;
   const seen = chosen ? events.of(chosen.id) : [];
   render(chosen, seen);
   if (chosen) verdict(chosen, seen);
+  gateway.explain(seen);
   $('history').replaceChildren(...state.attempts.map(chip));
 }
 
@@ -37,7 +47,7 @@ function chip(attempt) {
 
 async function start(way, label, run) {
   chat.leave();
-  const attempt = new Attempt(way.name, label, refresh);
+  const attempt = new Attempt(way.name, label, backends[state.backend].prefix, refresh);
   state.attempts = [attempt, ...state.attempts].slice(0, kept);
   state.chosen = attempt;
   attempt.foreign = way.foreign;
@@ -56,7 +66,7 @@ async function start(way, label, run) {
 // JavaScript saw.
 function elsewhere(attempt, where, attack) {
   const url = new URL(state.other[where]);
-  url.hash = `${attack}.${attempt.id}`;
+  url.hash = `${attack}.${attempt.id}.${state.backend}`;
   const frame = $('frame').cloneNode();
   frame.src = url;
   $('frame').replaceWith(frame);
@@ -102,6 +112,7 @@ function choose(way) {
   $('room').hidden = Boolean(way.foreign);
   $('elsewhere').hidden = !way.foreign;
   for (const b of document.querySelectorAll('.carriers button')) b.setAttribute('aria-current', String(b.dataset.way === way.id));
+  gateway.show(way, backends[state.backend].prefix);
   history.replaceState(null, '', `#${way.id}`);
 }
 
@@ -133,6 +144,19 @@ $('who').addEventListener('click', async (e) => {
   showUser();
 });
 
+function chooseBackend(id) {
+  chat.leave();
+  state.backend = id;
+  for (const b of $('backends').querySelectorAll('button')) b.setAttribute('aria-pressed', String(b.dataset.backend === id));
+  $('room-hint').textContent = `In ${backends[id].name}: one room for all carriers. It takes your name from the header X-User and knows nothing else of you.`;
+  gateway.show(state.way, backends[id].prefix);
+}
+
+$('backends').addEventListener('click', (e) => {
+  const chosen = e.target.closest('button');
+  if (chosen) chooseBackend(chosen.dataset.backend);
+});
+
 // A token that ends soon is counted down.
 setInterval(() => {
   const ends = state.chosen?.state === 'open' ? state.chosen.ends : 0;
@@ -145,7 +169,12 @@ async function boot() {
   menu($('carriers'), carriers);
   menu($('attacks'), attacks);
   choose([...carriers, ...attacks].find((way) => `#${way.id}` === location.hash) || carriers[0]);
-  const known = await api.me();
+  const known = await api.about();
+  gateway.config = known.config;
+  $('why-node').textContent = known.why_no_node ? `No chat in Node: ${known.why_no_node}` : '';
+  $('why-node').hidden = !known.why_no_node;
+  $('backends').querySelector('[data-backend="node"]').disabled = Boolean(known.why_no_node);
+  chooseBackend('go');
   state.other = known.other;
   state.user = known.user;
   if (!state.user) {

@@ -19,10 +19,11 @@ function mark() {
 }
 
 export class Attempt {
-  constructor(carrier, label, changed) {
+  constructor(carrier, label, prefix, changed) {
     this.id = mark();
     this.carrier = carrier;
     this.label = label;
+    this.prefix = prefix; // Of the paths of the backend that is behind.
     this.saw = []; // What JavaScript saw, as { text, tone }.
     this.state = 'trying'; // trying, open, refused, ended
     this.outcome = '';
@@ -51,10 +52,10 @@ export class Attempt {
   connect({ path, query = {}, protocols = ['chat.v1'], userinfo = '', first, display = {} }, chat) {
     const params = new URLSearchParams({ ...query, try: this.id });
     const shown = new URLSearchParams({ ...query, ...display.query, try: this.id });
-    this.note(`new WebSocket("${display.userinfo || ''}${path}?${decodeURIComponent(shown)}", ${JSON.stringify(display.protocols || protocols)})`, 'code');
+    this.note(`new WebSocket("${display.userinfo || ''}${this.prefix}${path}?${decodeURIComponent(shown)}", ${JSON.stringify(display.protocols || protocols)})`, 'code');
     let socket;
     try {
-      socket = new WebSocket(`ws://${userinfo}${location.host}${path}?${params}`, protocols);
+      socket = new WebSocket(`ws://${userinfo}${location.host}${this.prefix}${path}?${params}`, protocols);
     } catch (err) {
       this.note(`${err.name}: the browser would not even try`, 'bad');
       this.settle('refused', 'The browser itself refused');
@@ -76,7 +77,7 @@ export class Attempt {
       }
     });
     socket.addEventListener('message', (e) => {
-      // What comes first is from the handler, so this is the moment of
+      // What comes first is from the backend, so this is the moment of
       // admission; "open" is not, where a first message decides or where a
       // refusal is told by a close code.
       if (!ready && e.data.includes('"auth_ok"')) {

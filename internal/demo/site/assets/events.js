@@ -11,7 +11,7 @@ export class Events {
     this.source.addEventListener('message', (e) => {
       this.all.push(JSON.parse(e.data));
       if (this.all.length > kept) this.all.shift();
-      this.changed();
+      this.changed(this.all.at(-1));
     });
   }
 

@@ -15,18 +15,18 @@ function tell(id, saw, tone = '', over = false) {
   if (parent !== window) parent.postMessage({ try: id, saw, tone, over }, target.http);
 }
 
-function socket(id) {
-  const ws = new WebSocket(`${target.ws}/chat/cookie?try=${id}`, ['chat.v1']);
-  tell(id, `${location.origin}: new WebSocket("${target.ws}/chat/cookie")`, 'code');
+function socket(id, prefix) {
+  const ws = new WebSocket(`${target.ws}${prefix}/chat/cookie?try=${id}`, ['chat.v1']);
+  tell(id, `${location.origin}: new WebSocket("${target.ws}${prefix}/chat/cookie")`, 'code');
   ws.addEventListener('open', () => tell(id, 'open', 'good'));
   ws.addEventListener('error', () => tell(id, 'error, which says nothing', 'bad'));
   ws.addEventListener('close', (e) => tell(id, `close ${e.code}`, 'bad', true));
 }
 
-async function ticket(id) {
+async function ticket(id, prefix) {
   tell(id, `${location.origin}: fetch("${target.http}/usher/v1/tickets", {credentials: "include"})`, 'code');
   try {
-    const answer = await fetch(`${target.http}/usher/v1/tickets?route=/chat/ticket&try=${id}`, {
+    const answer = await fetch(`${target.http}/usher/v1/tickets?route=${prefix}/chat/ticket&try=${id}`, {
       method: 'POST', credentials: 'include', mode: 'no-cors', body: 'x',
     });
     tell(id, `an ${answer.type} answer, which this page cannot read`, 'bad', true);
@@ -42,8 +42,8 @@ function mark() {
 }
 
 for (const button of document.querySelectorAll('button')) {
-  button.addEventListener('click', () => attacks[button.dataset.attack](mark()));
+  button.addEventListener('click', () => attacks[button.dataset.attack](mark(), ''));
 }
 
-const [attack, id] = location.hash.slice(1).split('.');
-if (attacks[attack] && id) attacks[attack](id);
+const [attack, id, backend] = location.hash.slice(1).split('.');
+if (attacks[attack] && id) attacks[attack](id, backend === 'node' ? '/node' : '');

@@ -1,6 +1,6 @@
 // The panes: what each side saw of the chosen attempt.
 
-function element(tag, className, ...children) {
+export function element(tag, className, ...children) {
   const node = document.createElement(tag);
   if (className) node.className = className;
   node.append(...children);
@@ -17,8 +17,11 @@ function text(value) {
   return out;
 }
 
-function fields(list = [], className = 'fields') {
-  const rows = list.filter((f) => f.value).map(({ name, value }) => element('div', name === 'explain_id' ? 'key' : '', element('dt', '', name), element('dd', '', text(value))));
+const loud = new Set(['explain_id']);
+
+/** Names and values; the names in `bold` stand out. */
+function fields(list = [], className = 'fields', bold = loud) {
+  const rows = list.filter((f) => f.value).map(({ name, value }) => element('div', bold.has(name.toLowerCase()) ? (bold === loud ? 'key' : 'told') : '', element('dt', '', name), element('dd', '', text(value))));
   return element('dl', className, ...rows);
 }
 
@@ -36,11 +39,16 @@ function wire(e) {
 }
 
 const passes = 'This route takes no cookie as its credential, so the session cookie passes like any other.';
+const told = new Set(['x-user', 'x-usher-identity']);
 
-function seat(e) {
+function backend(e) {
   const cookie = e.fields.some((f) => f.name === 'Cookie' && f.value.includes('session='));
-  return element('div', 'block', element('p', 'line', text(e.line)), fields(e.fields),
-    element('span', 'tag identity-tag', 'usher.FromContext'), fields(e.identity, 'fields identity'),
+  const decoded = e.jwt_header ? [
+    element('span', 'tag identity-tag', 'X-Usher-Identity, decoded: signed by the gateway, for this handshake'),
+    element('span', 'tag', 'header'), fields(e.jwt_header), element('span', 'tag', 'claims'), fields(e.claims),
+  ] : [];
+  return element('div', 'block', element('span', 'tag', `the chat in ${e.backend} received`),
+    element('p', 'line', text(e.line)), fields(e.fields, 'fields', told), ...decoded,
     ...(cookie ? [element('p', 'aside', passes)] : []));
 }
 
@@ -53,29 +61,29 @@ const settled = (attempt) => attempt.state === 'refused' || attempt.state === 'e
 
 export function render(attempt, events) {
   if (!attempt) {
-    for (const id of ['js', 'wire', 'handler', 'operator']) show(id, hollow('Nothing yet.'));
+    for (const id of ['js', 'wire', 'backend', 'operator']) show(id, hollow('Nothing yet.'));
     return;
   }
   document.getElementById('p-js').textContent = attempt.foreign ? 'What the attacker’s JavaScript saw' : 'What your JavaScript saw';
   show('js', ...attempt.saw.map((s) => element('p', `saw ${s.tone}`, s.text)));
   const wires = events.filter((e) => arrows[e.kind]);
   show('wire', ...(wires.length ? wires.map(wire) : [hollow('Nothing reached the server.')]));
-  const seats = events.filter((e) => e.kind === 'handler');
-  if (seats.length) show('handler', ...seats.map(seat));
-  else show('handler', element('p', settled(attempt) ? 'hollow never' : 'hollow', settled(attempt) ? 'Nothing: the handler did not run.' : 'Nothing so far: the handler waits for the verdict.'));
+  const seats = events.filter((e) => e.kind === 'backend');
+  if (seats.length) show('backend', ...seats.map(backend));
+  else show('backend', element('p', settled(attempt) ? 'hollow never' : 'hollow', settled(attempt) ? 'Nothing: the backend was not dialed.' : 'Nothing so far: the gateway dials after the verdict.'));
   const logs = events.filter((e) => e.kind === 'log');
   show('operator', ...(logs.length ? logs.map(log) : [hollow(settled(attempt) ? 'No record.' : 'No record so far.')]));
 }
 
 const titles = { trying: 'Waiting for the verdict', open: 'Admitted', refused: 'Refused', ended: 'Ended' };
 
-/** What the handler had to do with it, from its own records. */
-function handlerRan(attempt, events) {
-  const ran = events.filter((e) => e.kind === 'handler').length;
+/** What the backend had to do with it, from its own records. */
+function backendTold(attempt, events) {
+  const told = events.filter((e) => e.kind === 'backend').length;
   const asked = events.filter((e) => e.kind === 'request' && e.fields.some((f) => f.name === 'Upgrade')).length;
-  if (attempt.state === 'open') return 'The handler runs, and knows who you are.';
+  if (attempt.state === 'open') return 'The backend was told who you are, and not how you showed it.';
   if (attempt.state !== 'refused') return '';
-  return ran ? `The handler ran for ${ran} of ${asked} handshakes.` : 'The handler never ran.';
+  return told ? `The backend was dialed for ${told} of ${asked} handshakes.` : 'The backend was never dialed.';
 }
 
 /** How an attack went is read off the server's answer: its page cannot know. */
@@ -90,5 +98,5 @@ function attackTitle(events) {
 export function verdict(attempt, events) {
   document.getElementById('verdict').dataset.state = attempt.state;
   document.getElementById('verdict-title').textContent = attempt.foreign ? attackTitle(events) : attempt.outcome || titles[attempt.state];
-  document.getElementById('verdict-text').textContent = `${attempt.carrier}: ${attempt.label.toLowerCase()}. ${handlerRan(attempt, events)}`;
+  document.getElementById('verdict-text').textContent = `${attempt.carrier}: ${attempt.label.toLowerCase()}. ${backendTold(attempt, events)}`;
 }

@@ -18,7 +18,7 @@ async function need(ctx, kind, user) {
 
 async function ticket(ctx, kind = 'good') {
   const answer = await api.desk(ctx.attempt, await need(ctx, kind));
-  ctx.attempt.note(`fetch("/usher/v1/tickets?route=/chat/ticket") answers ${answer.status}`, answer.ok ? 'good' : 'bad');
+  ctx.attempt.note(`fetch("/usher/v1/tickets?route=${ctx.attempt.prefix}/chat/ticket") answers ${answer.status}`, answer.ok ? 'good' : 'bad');
   const body = await answer.json();
   if (!answer.ok) {
     ctx.attempt.note(`${body.title}${body.detail ? `: ${body.detail}` : ''}`, 'bad');
@@ -101,7 +101,7 @@ async function cookie(ctx, csrf) {
 
 async function cookieWithProof(ctx) {
   const answer = await api.csrf(ctx.attempt);
-  ctx.attempt.note(`fetch("/demo/csrf") answers ${answer.status}`, answer.ok ? 'good' : 'bad');
+  ctx.attempt.note(`fetch("/usher/v1/csrf?route=${ctx.attempt.prefix}/chat/cookie") answers ${answer.status}`, answer.ok ? 'good' : 'bad');
   if (!answer.ok) return ctx.attempt.settle('refused', `Refused at the fetch: ${answer.status}`);
   return cookie(ctx, (await answer.json()).csrf_token);
 }
@@ -127,8 +127,8 @@ const basic = async (ctx, user, password) => ctx.attempt.connect({
 
 async function bearer(ctx, kind) {
   const headers = kind ? { Authorization: `Bearer ${await need(ctx, kind)}` } : {};
-  const answer = await fetch(`/chat/bearer?try=${ctx.attempt.id}`, { headers, credentials: 'omit' });
-  ctx.attempt.note(`fetch("/chat/bearer"${kind ? ', {headers: {Authorization: "Bearer …"}}' : ''}) answers ${answer.status}`, answer.ok ? 'good' : 'bad');
+  const answer = await fetch(`${ctx.attempt.prefix}/chat/bearer?try=${ctx.attempt.id}`, { headers, credentials: 'omit' });
+  ctx.attempt.note(`fetch("${ctx.attempt.prefix}/chat/bearer"${kind ? ', {headers: {Authorization: "Bearer …"}}' : ''}) answers ${answer.status}`, answer.ok ? 'good' : 'bad');
   const text = (await answer.text()).trim();
   if (text) ctx.attempt.note(text, answer.ok ? '' : 'bad');
   ctx.attempt.settle(answer.ok ? 'ended' : 'refused', answer.ok ? 'Answered' : `Refused: ${answer.status}`);
@@ -136,7 +136,7 @@ async function bearer(ctx, kind) {
 
 async function curl(ctx) {
   const token = await need(ctx, 'good');
-  await navigator.clipboard.writeText(`curl -H "Authorization: Bearer ${token}" ${location.origin}/chat/bearer`);
+  await navigator.clipboard.writeText(`curl -H "Authorization: Bearer ${token}" ${location.origin}${ctx.attempt.prefix}/chat/bearer`);
   ctx.attempt.note('copied: curl -H "Authorization: Bearer …" …/chat/bearer', 'good');
   ctx.attempt.note('the command has a real token in it, good for five minutes', 'aside');
   ctx.attempt.settle('ended', 'Copied');
@@ -144,29 +144,29 @@ async function curl(ctx) {
 
 export const carriers = [
   {
-    id: 'ticket', name: 'Ticket', hint: 'recommended for pages',
+    id: 'ticket', path: '/chat/ticket', name: 'Ticket', hint: 'recommended for pages',
     purpose: 'For pages of your own. The page asks for a ticket with whatever login it has, and spends it on the handshake.',
     closed: 'URLs end up in logs. So a ticket is good for one handshake, within 30 seconds, from one origin, on one route: by the time it is logged, it is worthless.',
     ...ticketCases,
   },
   {
-    id: 'subprotocol', name: 'Subprotocol', hint: 'the one header that JavaScript can set',
+    id: 'subprotocol', path: '/chat/subprotocol', name: 'Subprotocol', hint: 'the one header that JavaScript can set',
     purpose: 'For clients that hold a token and are to be judged before the handshake is answered.',
-    closed: 'A server that echoes the header shows the token to every hop. The Guard cuts the token out, and the application’s own protocol is what gets selected.',
+    closed: 'A server that echoes the header shows the token to every hop. The gateway cuts the token out, and the application’s own protocol is what gets selected.',
     admit: [['Come in', (ctx) => subprotocol(ctx, 'good')]],
     refuse: [...tokenRefusals(subprotocol, bare('/chat/subprotocol')),
       ['Offer the token alone', '1006', async (ctx) => ctx.attempt.connect({ path: '/chat/subprotocol', protocols: [`usher.bearer.${base64url(await need(ctx, 'good'))}`], display: { protocols: [`usher.bearer.${hidden}`] } }, ctx.chat)]],
   },
   {
-    id: 'first-message', name: 'First message', hint: 'nothing secret in URL or header',
+    id: 'first-message', path: '/chat/first-message', name: 'First message', hint: 'nothing secret in URL or header',
     purpose: 'For pages that can spare a round trip: the handshake has nothing secret in it, and the first thing that is said is the token.',
-    closed: 'The socket opens before anybody is known. So the Guard waits outside the handler: 5 seconds in this demo, 8 KiB, and only so many sockets at a time.',
+    closed: 'The socket opens before anybody is known. So the gateway waits before it dials the backend: 5 seconds in this demo, 8 KiB, and only so many sockets at a time.',
     admit: [['Come in', (ctx) => firstMessage(ctx, 'good')]],
     refuse: [...tokenRefusals(firstMessage, { ...bare('/chat/first-message'), want: '4408' }),
       ['Say something else first', '4401', async (ctx) => ctx.attempt.connect({ path: '/chat/first-message', first: 'hello?', display: { first: '"hello?"' } }, ctx.chat)]],
   },
   {
-    id: 'cookie', name: 'Cookie', hint: 'the login that a site has',
+    id: 'cookie', path: '/chat/cookie', name: 'Cookie', hint: 'the login that a site has',
     purpose: 'For sites whose login is a cookie already. The browser attaches it to the handshake by itself.',
     closed: 'It attaches it for foreign pages too. So the exact Origin decides, and on this route the page must also bring a CSRF token, which only your own page can fetch.',
     admit: [['Come in', cookieWithProof]],
@@ -176,36 +176,37 @@ export const carriers = [
     footnote: 'To see a foreign page use the cookie, choose “Another site” on the list.',
   },
   {
-    id: 'query', name: 'Query', hint: 'for clients you cannot change',
+    id: 'query', path: '/chat/query', name: 'Query', hint: 'for clients you cannot change',
     purpose: 'For clients that you cannot change and that know one thing only: a URL with a token in it.',
-    closed: 'The Guard cuts the token out before anything behind it sees the request. What stands before it, and the browser’s console, still see the URL: for pages, use a ticket.',
+    closed: 'The gateway cuts the token out before anything behind it sees the request. What stands before it, and the browser’s console, still see the URL: for pages, use a ticket.',
     admit: [['Come in', (ctx) => query(ctx, 'good')]],
     refuse: tokenRefusals(query, bare('/chat/query')),
   },
   {
-    id: 'basic', name: 'Basic', hint: 'for devices',
+    id: 'basic', path: '/devices/chat', name: 'Basic', hint: 'for devices',
     purpose: 'For devices and scripts that have a user name and a password.',
     closed: 'Browsers send a password when challenged and then attach it by themselves. So the exact Origin decides, as with a cookie, and the password is judged again while the socket lives.',
     admit: [['Come in', (ctx) => basic(ctx, ctx.user, passwords[ctx.user])]],
-    refuse: [['A wrong password', '4401', (ctx) => basic(ctx, ctx.user || 'alice', 'guess')],
+    refuse: [['A wrong password', '1006', (ctx) => basic(ctx, ctx.user || 'alice', 'guess')],
       ['No password', '1006', (ctx) => basic(ctx)]],
-    footnote: 'Browsers remember the last password they sent: after one of the others, “No password” sends that one again. In a fresh browser it is challenged with 401, and JavaScript sees 1006.',
+    footnote: 'Both are challenged with 401, of which JavaScript sees 1006: browsers take any other answer for a good password. A good one they remember, so after “Come in”, “No password” sends that one again. Mallory is not in the file of passwords.',
   },
   {
-    id: 'bearer', name: 'Bearer', hint: 'for services',
-    purpose: 'For services, which can set the header that browsers cannot set on a WebSocket. The Guard covers plain HTTP too, so here it is a fetch.',
-    closed: 'No browser attaches it by itself, so no foreign page can use it. It is cut out all the same: the handler is told who it is, not how that was shown.',
-    admit: [['Ask who is in the room', (ctx) => bearer(ctx, 'good')], ['Copy as curl', curl]],
+    id: 'bearer', path: '/chat/bearer', name: 'Bearer', hint: 'for services',
+    purpose: 'For services, which can set the header that browsers cannot set on a WebSocket. The gateway covers plain HTTP too, so here it is a fetch.',
+    closed: 'No browser attaches it by itself, so no foreign page can use it. It is cut out all the same: the backend is told who it is, not how that was shown.',
+    admit: [['Ask who is in the room', (ctx) => bearer(ctx, 'good')], ['With an opaque token', (ctx) => bearer(ctx, 'opaque')], ['Copy as curl', curl]],
     refuse: [['Bring none', '401', (ctx) => bearer(ctx)], ['An expired token', '401', (ctx) => bearer(ctx, 'expired')],
       ['A forged token', '401', (ctx) => bearer(ctx, 'forged')]],
+    footnote: 'An opaque token says nothing by itself: the gateway asks the application whose it is, and the application may say no.',
   },
 ];
 
 export const attacks = [
   {
-    id: 'other', name: 'Another site', hint: 'cross-site hijacking', foreign: true,
+    id: 'other', path: '/chat/cookie', name: 'Another site', hint: 'cross-site hijacking', foreign: true,
     purpose: 'You are logged in here, and somebody has you open their page. It opens the chat, and your browser may well send your cookie along.',
-    closed: 'The Guard looks at the Origin first, whole: scheme, host and port. A foreign page is answered 403 before any cookie is judged, and the handler never runs.',
+    closed: 'The gateway looks at the Origin first, whole: scheme, host and port. A foreign page is answered 403 before any cookie is judged, and the backend is never dialed.',
     admit: [],
     refuse: [
       ['Same host, other port: your cookie goes along', '1006', (ctx) => ctx.elsewhere('sibling', 'socket')],
@@ -215,7 +216,7 @@ export const attacks = [
     footnote: 'Cookies know no ports, and SameSite means site, not origin: only the Origin header tells the first one from your own page.',
   },
   {
-    id: 'two', name: 'Two credentials', hint: 'which one counts?',
+    id: 'two', path: '/chat/two', name: 'Two credentials', hint: 'which one counts?',
     purpose: 'One handshake brings a token of yours and another one of somebody else, in the hope that two places pick differently.',
     closed: 'Neither counts. Two different credentials are a refusal, and both are cut out.',
     admit: [],
