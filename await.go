@@ -76,6 +76,11 @@ func (g *guardState) seat(r *http.Request, v visit, yes verdict, l *lease, c *co
 	}
 	buf.Reader.Reset(c)
 	buf.Writer.Reset(c)
+	if !g.sessions.add(l) {
+		c.end(drainRefusal())
+		l.release()
+		return
+	}
 	g.admit(l, v, yes)
 	if err := l.attach(c); err != nil {
 		c.end(asRefusal(err)) // Which may be that of a drain.

@@ -123,6 +123,11 @@ func waits(yes verdict, err error) bool {
 
 // serveUpgrade calls next, which answers the handshake itself.
 func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visit, yes verdict, l *lease, next http.Handler) {
+	if !g.sessions.add(l) { // Before the client can hear of its admission.
+		l.release()
+		g.refuse(w, r, v, offered(r), drainRefusal())
+		return
+	}
 	g.admit(l, v, yes)
 	uw := &upgradeWriter{plainWriter: plainWriter{ResponseWriter: w, ctx: r.Context()}, lease: l}
 	if g.first != nil {
@@ -132,10 +137,10 @@ func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visi
 	l.begin()
 	returned := false
 	defer func() {
-		switch {
-		case !returned:
+		if !returned {
 			l.end(refusalFor(errPanicked))
-		case !l.attached():
+		}
+		if !l.attached() {
 			l.release()
 		}
 	}()

@@ -38,6 +38,7 @@ type lease struct {
 	why   error // Why the last recheck did not succeed.
 	conn  *conn // Nil until the handler hijacks.
 	over  bool
+	ended *Refusal // Why it is over, if the Guard has ended it.
 }
 
 // begin starts the clock.
@@ -141,10 +142,7 @@ func (l *lease) attach(c *conn) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
-		return ErrExpired
-	}
-	if !l.guard.sessions.add(l) {
-		return drainRefusal()
+		return l.ended
 	}
 	l.conn = c
 	c.done = l.release
@@ -185,7 +183,7 @@ func (l *lease) beginEnd(why *Refusal) *conn {
 		l.mu.Unlock()
 		return nil
 	}
-	l.over = true
+	l.over, l.ended = true, why
 	if l.timer != nil {
 		l.timer.Stop()
 	}

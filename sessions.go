@@ -18,8 +18,8 @@ type Sessions struct {
 	draining bool
 }
 
-// Len returns how many connections are live: admitted, hijacked by their
-// handler, and not closed.
+// Len returns how many connections are live: admitted upgrades that are not
+// closed, and whose handler has not declined.
 func (s *Sessions) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
