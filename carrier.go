@@ -51,7 +51,7 @@ func Ticket(param string, t *Tickets) Carrier {
 // is cut out of the offer, so that no handler can echo it. The prefixes of
 // Kubernetes ("base64url.bearer.authorization.k8s.io.") and of Phoenix
 // ("base64url.bearer.phx.") are understood too. A token offered alone is
-// refused: browsers fail a handshake in which nothing was selected.
+// refused: Chromium fails a handshake in which nothing was selected.
 func Subprotocol(v Verifier) Carrier {
 	return Carrier{name: carrierSubprotocol, verifier: v}
 }

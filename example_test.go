@@ -131,6 +131,7 @@ func ExampleGuard_Handler_reverseProxy() {
 	backend := &url.URL{Scheme: "http", Host: "127.0.0.1:9000"}
 	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
 		p.SetURL(backend)
+		p.Out.Host = p.In.Host     // Upstreams compare it with the Origin.
 		p.Out.Header.Del("X-User") // A client's own is nobody's word.
 		if id, err := usher.FromContext(p.In.Context()); err == nil {
 			p.Out.Header.Set("X-User", id.Subject)

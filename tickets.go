@@ -29,6 +29,10 @@ const (
 // use. Where several processes make and redeem each other's tickets they need
 // the same Keys and a Spent that they share; the same Keys with a Spent for
 // each would let a ticket in once at each. Their clocks may be apart by 60 s.
+//
+// With Keys of your own and a Spent in memory, a restart is such a second
+// process. Tickets from before it are refused by their time; a clock that was
+// set back across the restart can let a used one in once more.
 type Tickets struct {
 	// Keys are 32 random bytes each, such as NewSecret(string(key)). The first
 	// seals new tickets, all open them. Default: one random key, so that
