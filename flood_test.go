@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"golang.org/x/crypto/bcrypt"
 
 	"github.com/usher-ws/usher"
 )
@@ -114,59 +111,6 @@ func TestWrappedConnection(t *testing.T) {
 		t.Errorf("handler got %q, the client sent %q", b, frame)
 	}
 	p.Close()
-}
-
-// A flood of wrong passwords from one address, by HTTP, ends the connections of
-// those inside whose password is due to be asked about again.
-func TestFloodPutsOut(t *testing.T) {
-	begun := time.Now()
-	hash, err := bcrypt.GenerateFromPassword([]byte("good"), 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	once := time.Since(begun) // The race detector makes it long.
-	path := filepath.Join(t.TempDir(), "htpasswd")
-	if err := os.WriteFile(path, []byte("alice:"+string(hash)+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h, err := usher.ReadHtpasswd(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// As by default, with everything shorter: about 8 hashes in Verify's time.
-	h.MaxConcurrent, h.Lifetime = 1, 5*time.Second
-	g := &usher.Guard{Carriers: []usher.Carrier{usher.Basic(h)}, Limits: usher.Limits{Verify: max(400*time.Millisecond, 3*once)}}
-	s := guard(t, g, idle)
-	p := dial(t, s.addr, "127.0.0.2")
-	p.say(upgrade(s.addr, "/", basicLine("alice", "good")))
-	p.status(http.StatusSwitchingProtocols)
-	time.Sleep(3500 * time.Millisecond) // The second question comes after 4 s.
-	stop := make(chan struct{})
-	var wait sync.WaitGroup
-	for range 40 {
-		wait.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				r, _ := http.NewRequest(http.MethodGet, "http://"+s.addr+"/", nil)
-				r.SetBasicAuth("x", "y")
-				if res, err := http.DefaultClient.Do(r); err == nil {
-					res.Body.Close()
-				}
-			}
-		})
-	}
-	_ = p.SetReadDeadline(time.Now().Add(3 * time.Second))
-	f, err := ws.ReadFrame(p.rd)
-	close(stop)
-	if err == nil {
-		t.Errorf("alice, with a good password, was put out: %d %q", int(f.Payload[0])<<8|int(f.Payload[1]), f.Payload[2:])
-	}
-	p.Close()
-	wait.Wait()
 }
 
 // Credentials that are with their verifier are bounded in number, and no address

@@ -101,3 +101,38 @@ func TestHtpasswdDecoys(t *testing.T) {
 		t.Errorf("got %d decoys for 100 names, want both", len(seen))
 	}
 }
+
+// A flood of wrong passwords takes all the turns of the door; who is inside is
+// asked about again all the same, by the context that the lease gives.
+func TestHtpasswdRecheckTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Htpasswd{MaxConcurrent: 1}
+		leave, err := h.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+		asked := make(chan error, 1)
+		l := &lease{cancel: func(error) {}, again: func(ctx context.Context) (*Identity, error) {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			leave, err := h.enter(ctx)
+			if err == nil {
+				leave()
+			}
+			asked <- err
+			return &Identity{Subject: "alice", Expires: time.Now().Add(time.Hour), Recheck: true}, nil
+		}}
+		id := &Identity{Subject: "alice", Expires: time.Now().Add(time.Minute), Recheck: true}
+		l.identity.Store(id)
+		l.begin()
+		if err := <-asked; err != nil {
+			t.Errorf("second question while the door's turns are taken: got %v, want nil", err)
+		}
+		synctest.Wait()
+		l.mu.Lock()
+		l.over = true
+		l.timer.Stop()
+		l.mu.Unlock()
+	})
+}
