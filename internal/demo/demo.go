@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"syscall"
 
 	"github.com/usher-ws/usher"
@@ -35,9 +36,12 @@ type Options struct {
 // CheckListen says whether the demo may listen on address: only on loopback,
 // because it gives a login to everybody who can reach it.
 func CheckListen(address string) error {
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	if err != nil {
-		return fmt.Errorf("listen address %q: want HOST:PORT, such as %s", address, DefaultListen)
+		return fmt.Errorf("listen address %q: want HOST:PORT with a number as port, such as %s", address, DefaultListen)
 	}
 	switch host {
 	case "localhost", "127.0.0.1", "::1":
@@ -91,7 +95,7 @@ func Listen(o Options) (*Server, error) {
 	s.recorder = newRecorder(s.ring)
 	var err error
 	if s.page, err = net.Listen("tcp", o.Listen); errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen on %s: the address is in use; choose another with --listen, such as --listen 127.0.0.1:0 for a free port", o.Listen)
+		return nil, fmt.Errorf("listen on %s: the address is in use; choose another with --listen, such as --listen 127.0.0.1:0 for a free port (with make: make demo ARGS='--listen 127.0.0.1:0')", o.Listen)
 	} else if err != nil {
 		return nil, fmt.Errorf("listen for the demo page: %w", err)
 	}

@@ -258,6 +258,7 @@ func TestCheckListen(t *testing.T) {
 	for address, ok := range map[string]bool{
 		"127.0.0.1:8080": true, "localhost:0": true, "[::1]:0": true,
 		":8080": false, "0.0.0.0:8080": false, "192.0.2.1:80": false, "localhost": false, "": false,
+		"127.0.0.1:99999": false, "127.0.0.1:": false, "127.0.0.1:http": false,
 	} {
 		if err := demo.CheckListen(address); (err == nil) != ok {
 			t.Errorf("%q: got %v, want allowed=%t", address, err, ok)

@@ -16,8 +16,9 @@ type event struct {
 	// Try is the page's own mark for what it started, so that the panes can
 	// tell what belongs together; empty for what is nobody's.
 	Try string `json:"try,omitempty"`
-	// Kind is "request", "message", "answer" (what went over the wire),
-	// "backend" (what a backend was told) or "log" (what the operator sees).
+	// Kind is "request", "message", "answer", "left", "closed" (what went over
+	// the wire, the last two the Close frame of browser and server), "backend"
+	// (what a backend was told) or "log" (what the operator sees).
 	Kind string `json:"kind"`
 	// Line is a request or status line, a message's text, or a log message.
 	Line   string  `json:"line"`

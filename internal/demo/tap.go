@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gobwas/ws"
 )
@@ -12,8 +13,9 @@ import (
 // first message may have 8 KiB, and its frame's head 14 bytes.
 const maxTapped = 8<<10 + 14
 
-// A recordedConn writes down the first message of the client and the head of
-// the answer, and passes everything on unchanged.
+// A recordedConn writes down the first message of the client, the head of the
+// answer, and the Close frame of the side that sends one first, for the other
+// side's repeats it. It passes everything on unchanged.
 type recordedConn struct {
 	net.Conn
 	ring *ring
@@ -23,11 +25,15 @@ type recordedConn struct {
 	early   []byte // What the client sent before the connection was taken over.
 	in      []byte
 	inFinal bool
+	inClose closeScanner
+
+	closed atomic.Bool // A Close frame is written down.
 
 	mu sync.Mutex
 	// Guarded by mu.
 	out      []byte
 	answered bool
+	outClose closeScanner
 }
 
 // Read hands out what came early first.
@@ -43,8 +49,24 @@ func (c *recordedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sees collects what the client sends until its first message is whole.
+// sees collects what the client sends until its first message is whole, and
+// looks out for its Close frame.
 func (c *recordedConn) sees(p []byte) {
+	c.seesMessage(p)
+	// The client may give any reason, so none is shown.
+	if payload, found := c.inClose.next(p); found {
+		c.closes("left", closeLine(payload, masked))
+	}
+}
+
+// closes writes a Close frame down if it is the first.
+func (c *recordedConn) closes(kind, line string) {
+	if c.closed.CompareAndSwap(false, true) {
+		c.ring.add(event{Try: c.try, Kind: kind, Line: line})
+	}
+}
+
+func (c *recordedConn) seesMessage(p []byte) {
 	if c.inFinal {
 		return
 	}
@@ -85,7 +107,7 @@ func firstFrame(p []byte) (message []byte, size int) {
 	return message, size
 }
 
-// Write looks out for the end of the answer's head.
+// Write looks out for the end of the answer's head, and for the Close frame.
 func (c *recordedConn) Write(p []byte) (int, error) {
 	c.says(p)
 	return c.Conn.Write(p)
@@ -94,17 +116,19 @@ func (c *recordedConn) Write(p []byte) (int, error) {
 func (c *recordedConn) says(p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.answered {
-		return
+	if !c.answered {
+		c.out = append(c.out, p...)
+		head, rest, whole := bytes.Cut(c.out, []byte("\r\n\r\n"))
+		if !whole && len(c.out) <= maxTapped {
+			return
+		}
+		c.answered, c.out, p = true, nil, rest
+		if whole {
+			line, fields := maskAnswer(head)
+			c.ring.add(event{Try: c.try, Kind: "answer", Line: line, Fields: fields})
+		}
 	}
-	c.out = append(c.out, p...)
-	head, _, whole := bytes.Cut(c.out, []byte("\r\n\r\n"))
-	if !whole && len(c.out) <= maxTapped {
-		return
-	}
-	c.answered, c.out = true, nil
-	if whole {
-		line, fields := maskAnswer(head)
-		c.ring.add(event{Try: c.try, Kind: "answer", Line: line, Fields: fields})
+	if payload, found := c.outClose.next(p); found {
+		c.closes("closed", closeLine(payload, asIs))
 	}
 }

@@ -30,7 +30,10 @@ function refresh() {
   render(chosen, seen);
   if (chosen) verdict(chosen, seen);
   gateway.explain(seen);
-  $('history').replaceChildren(...state.attempts.map(chip));
+  const none = document.createElement('li');
+  none.className = 'empty';
+  none.textContent = 'Nothing yet.';
+  $('history').replaceChildren(...(state.attempts.length ? state.attempts.map(chip) : [none]));
 }
 
 function chip(attempt) {
@@ -55,11 +58,17 @@ async function start(way, label, run) {
   // On a narrow screen the outcome is further down.
   $('verdict').scrollIntoView({ block: 'nearest', behavior: calm.matches ? 'auto' : 'smooth' });
   try {
-    await run({ attempt, chat, user: state.user, elsewhere: (where, attack) => elsewhere(attempt, where, attack) });
+    await look();
+    await run({ attempt, chat, look, user: state.user, elsewhere: (where, attack) => elsewhere(attempt, where, attack) });
   } catch (err) {
     attempt.note(err.message, 'bad');
-    attempt.settle('refused', err.message === 'log in first' ? 'You are nobody: choose a name first' : 'It did not get that far');
+    attempt.settle('untried', untried(err));
   }
+}
+
+function untried(err) {
+  if (err instanceof api.NobodyHere) return 'Not tried: you are nobody, so choose a name first';
+  return err instanceof api.Unanswered ? 'Not tried: no answer' : 'It did not get that far';
 }
 
 // An attack runs in a frame of another origin, which tells us what its own
@@ -131,6 +140,12 @@ function menu(list, ways) {
   }));
 }
 
+// The login is a cookie, which all tabs have in common.
+async function look() {
+  state.user = (await api.about()).user;
+  showUser();
+}
+
 function showUser() {
   for (const b of $('who').querySelectorAll('button')) b.setAttribute('aria-pressed', String(b.dataset.user === state.user));
 }
@@ -139,10 +154,26 @@ $('who').addEventListener('click', async (e) => {
   const chosen = e.target.closest('button');
   if (!chosen) return;
   chat.leave();
-  await api.login(chosen.dataset.user);
-  state.user = chosen.dataset.user;
-  showUser();
+  try {
+    await api.login(chosen.dataset.user);
+    await look();
+  } catch (err) {
+    unable(err);
+  }
 });
+
+// Another tab may have logged somebody else in meanwhile.
+for (const [target, happened] of [[window, 'focus'], [document, 'visibilitychange']]) {
+  target.addEventListener(happened, () => {
+    if (!document.hidden && document.body.dataset.ready) look().catch(unable);
+  });
+}
+
+function unable(err) {
+  $('verdict').dataset.state = 'untried';
+  $('verdict-title').textContent = 'No answer';
+  $('verdict-text').textContent = err.message;
+}
 
 function chooseBackend(id) {
   chat.leave();

@@ -25,7 +25,7 @@ export class Attempt {
     this.label = label;
     this.prefix = prefix; // Of the paths of the backend that is behind.
     this.saw = []; // What JavaScript saw, as { text, tone }.
-    this.state = 'trying'; // trying, open, refused, ended
+    this.state = 'trying'; // trying, open, refused, ended, untried
     this.outcome = '';
     this.foreign = false; // Whether another origin makes it.
     this.ends = 0; // When its token ends, if that is soon.

@@ -55,6 +55,8 @@ export class Chat {
   }
 
   ready(yes) {
+    // A control that is disabled loses the focus to nobody.
+    if (!yes && this.form.contains(document.activeElement)) document.querySelector('#admit button, #refuse button').focus();
     for (const control of this.form.elements) control.disabled = !yes;
     this.text.placeholder = yes ? 'Say something' : 'Come in first';
   }

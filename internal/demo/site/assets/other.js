@@ -24,7 +24,7 @@ function socket(id, prefix) {
 }
 
 async function ticket(id, prefix) {
-  tell(id, `${location.origin}: fetch("${target.http}/usher/v1/tickets", {credentials: "include"})`, 'code');
+  tell(id, `${location.origin}: fetch("${target.http}/usher/v1/tickets?route=${prefix}/chat/ticket", {method: "POST", credentials: "include", mode: "no-cors", body: "x"})`, 'code');
   try {
     const answer = await fetch(`${target.http}/usher/v1/tickets?route=${prefix}/chat/ticket&try=${id}`, {
       method: 'POST', credentials: 'include', mode: 'no-cors', body: 'x',

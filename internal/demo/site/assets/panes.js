@@ -31,11 +31,11 @@ function show(id, ...children) {
   document.getElementById(id).replaceChildren(...children);
 }
 
-const arrows = { request: 'sent', message: 'sent', answer: 'answered' };
+const arrows = { request: 'sent', message: 'sent', left: 'sent', answer: 'answered', closed: 'answered' };
 
 function wire(e) {
   const line = e.kind === 'message' ? element('p', 'line', 'first message ', text(e.line)) : element('p', 'line', text(e.line));
-  return element('div', `block ${arrows[e.kind]}`, element('span', 'tag', e.kind === 'answer' ? 'server' : 'browser'), line, fields(e.fields));
+  return element('div', `block ${arrows[e.kind]}`, element('span', 'tag', arrows[e.kind] === 'answered' ? 'server' : 'browser'), line, fields(e.fields));
 }
 
 const passes = 'This route takes no cookie as its credential, so the session cookie passes like any other.';
@@ -57,7 +57,7 @@ function log(e) {
     element('p', 'line', element('span', 'level', e.level), ' ', e.line), fields(e.fields));
 }
 
-const settled = (attempt) => attempt.state === 'refused' || attempt.state === 'ended';
+const settled = (attempt) => ['refused', 'ended', 'untried'].includes(attempt.state);
 
 export function render(attempt, events) {
   if (!attempt) {
@@ -75,7 +75,7 @@ export function render(attempt, events) {
   show('operator', ...(logs.length ? logs.map(log) : [hollow(settled(attempt) ? 'No record.' : 'No record so far.')]));
 }
 
-const titles = { trying: 'Waiting for the verdict', open: 'Admitted', refused: 'Refused', ended: 'Ended' };
+const titles = { trying: 'Waiting for the verdict', open: 'Admitted', refused: 'Refused', ended: 'Ended', untried: 'Not tried' };
 
 /** What the backend had to do with it, from its own records. */
 function backendTold(attempt, events) {
@@ -97,6 +97,6 @@ function attackTitle(events) {
 /** The one line that sums the attempt up. */
 export function verdict(attempt, events) {
   document.getElementById('verdict').dataset.state = attempt.state;
-  document.getElementById('verdict-title').textContent = attempt.foreign ? attackTitle(events) : attempt.outcome || titles[attempt.state];
+  document.getElementById('verdict-title').textContent = attempt.foreign && attempt.state !== 'untried' ? attackTitle(events) : attempt.outcome || titles[attempt.state];
   document.getElementById('verdict-text').textContent = `${attempt.carrier}: ${attempt.label.toLowerCase()}. ${backendTold(attempt, events)}`;
 }

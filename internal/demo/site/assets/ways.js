@@ -1,5 +1,5 @@
 // The ways to come in: what each is for, how its hole is closed, and what can
-// be tried with it. A case runs with a context: { attempt, chat, user }.
+// be tried with it. A case runs with a context: { attempt, chat, user, look }.
 
 import * as api from './api.js';
 
@@ -107,10 +107,14 @@ async function cookieWithProof(ctx) {
 }
 
 async function cookieLoggedOut(ctx) {
-  await api.login('');
-  ctx.attempt.note('logged out for a moment: JavaScript cannot take an HttpOnly cookie away', 'aside');
+  if (ctx.user) {
+    await api.login('');
+    ctx.attempt.note('logged out for a moment: JavaScript cannot take an HttpOnly cookie away', 'aside');
+  } else {
+    ctx.attempt.note('you are nobody, so there is no login to end', 'aside');
+  }
   const socket = await cookie(ctx, 'x'.repeat(40));
-  if (ctx.user) socket?.addEventListener('close', () => api.login(ctx.user), { once: true });
+  if (ctx.user) socket?.addEventListener('close', () => api.login(ctx.user).then(ctx.look), { once: true });
 }
 
 // Basic
@@ -127,7 +131,7 @@ const basic = async (ctx, user, password) => ctx.attempt.connect({
 
 async function bearer(ctx, kind) {
   const headers = kind ? { Authorization: `Bearer ${await need(ctx, kind)}` } : {};
-  const answer = await fetch(`${ctx.attempt.prefix}/chat/bearer?try=${ctx.attempt.id}`, { headers, credentials: 'omit' });
+  const answer = await api.ask(`${ctx.attempt.prefix}/chat/bearer?try=${ctx.attempt.id}`, { headers, credentials: 'omit' });
   ctx.attempt.note(`fetch("${ctx.attempt.prefix}/chat/bearer"${kind ? ', {headers: {Authorization: "Bearer …"}}' : ''}) answers ${answer.status}`, answer.ok ? 'good' : 'bad');
   const text = (await answer.text()).trim();
   if (text) ctx.attempt.note(text, answer.ok ? '' : 'bad');
@@ -155,7 +159,7 @@ export const carriers = [
     closed: 'A server that echoes the header shows the token to every hop. The gateway cuts the token out, and the application’s own protocol is what gets selected.',
     admit: [['Come in', (ctx) => subprotocol(ctx, 'good')]],
     refuse: [...tokenRefusals(subprotocol, bare('/chat/subprotocol')),
-      ['Offer the token alone', '1006', async (ctx) => ctx.attempt.connect({ path: '/chat/subprotocol', protocols: [`usher.bearer.${base64url(await need(ctx, 'good'))}`], display: { protocols: [`usher.bearer.${hidden}`] } }, ctx.chat)]],
+      ['Offer the token alone', '1006 or 4401', async (ctx) => ctx.attempt.connect({ path: '/chat/subprotocol', protocols: [`usher.bearer.${base64url(await need(ctx, 'good'))}`], display: { protocols: [`usher.bearer.${hidden}`] } }, ctx.chat)]],
   },
   {
     id: 'first-message', path: '/chat/first-message', name: 'First message', hint: 'nothing secret in URL or header',
@@ -189,7 +193,7 @@ export const carriers = [
     admit: [['Come in', (ctx) => basic(ctx, ctx.user, passwords[ctx.user])]],
     refuse: [['A wrong password', '1006', (ctx) => basic(ctx, ctx.user || 'alice', 'guess')],
       ['No password', '1006', (ctx) => basic(ctx)]],
-    footnote: 'Both are challenged with 401, of which JavaScript sees 1006: browsers take any other answer for a good password. A good one they remember, so after “Come in”, “No password” sends that one again. Mallory is not in the file of passwords.',
+    footnote: 'Both are challenged with 401, of which JavaScript sees 1006: browsers take any other answer for a good password. A good one they remember, so after “Come in”, “No password” sends that one again; Firefox then sends it whatever the URL says, so there “A wrong password” gets in too. That is why Basic is for devices. Mallory is not in the file of passwords.',
   },
   {
     id: 'bearer', path: '/chat/bearer', name: 'Bearer', hint: 'for services',
