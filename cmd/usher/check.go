@@ -14,7 +14,7 @@ import (
 
 // A checkCommand reads a configuration as serve does, and goes no further.
 type checkCommand struct {
-	Config string `placeholder:"FILE" help:"The configuration file. Default: $USHER_CONFIG, or without it none, when the environment is all."`
+	Config string `placeholder:"FILE" help:"The configuration file. Default: $USHER_CONFIG, else usher.yaml where there is one, else none, when the environment is all."`
 	Schema bool   `help:"Print the JSON schema of the configuration, for editors, and check nothing."`
 }
 
@@ -38,7 +38,10 @@ func (c *checkCommand) Run(stdout io.Writer) error {
 		_, err = stdout.Write(text)
 		return err
 	}
-	file := cmp.Or(c.Config, os.Getenv("USHER_CONFIG"))
+	file, err := configFile(c.Config)
+	if err != nil {
+		return err
+	}
 	name := cmp.Or(file, "environment")
 	read, err := config.Load(file, os.Environ())
 	if problems, ok := errors.AsType[config.Problems](err); ok {

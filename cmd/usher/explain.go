@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -71,6 +72,9 @@ func askAdmin(ctx context.Context, u *url.URL) (*explanation, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	res, err := client.Do(req)
+	if _, dial := errors.AsType[*net.OpError](err); dial {
+		return nil, fmt.Errorf("no gateway answers at %s; is it running, and is that its admin listener? --admin names another", u.Host)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask admin listener: %w", err)
 	}

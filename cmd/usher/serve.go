@@ -16,7 +16,7 @@ import (
 	"github.com/usher-ws/usher/internal/server"
 )
 
-// defaultConfig is the file that serve reads where it is told of none.
+// defaultConfig is the file that is read where none is named.
 const defaultConfig = "usher.yaml"
 
 // A serveCommand runs the gateway until the process is told to stop.
@@ -37,7 +37,13 @@ ends it at once.`
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, out output) error {
-	file, err := c.file()
+	// Signals are taken from the beginning, or one would end the process the hard
+	// way while it reads its configuration.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	defer endAtSecond()()
+	file, err := configFile(c.Config)
 	if err != nil {
 		return err
 	}
@@ -49,12 +55,6 @@ func (c *serveCommand) Run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
-	// Both begin before the first client can come, or a signal would end the
-	// process the hard way.
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	defer endAtSecond()()
 	ready := make(chan struct{})
 	s, err := server.New(read, server.Options{
 		Logs: out.stderr, Load: load, Ready: func(net.Addr, net.Addr) { close(ready) },
@@ -73,9 +73,10 @@ func (c *serveCommand) Run(ctx context.Context, out output) error {
 	return s.Run(ctx)
 }
 
-// file returns the name of the configuration file, or "" for none.
-func (c *serveCommand) file() (string, error) {
-	if name := cmp.Or(c.Config, os.Getenv("USHER_CONFIG")); name != "" {
+// configFile returns the name of the configuration file, or "" for none. Flag is
+// what --config says.
+func configFile(flag string) (string, error) {
+	if name := cmp.Or(flag, os.Getenv("USHER_CONFIG")); name != "" {
 		return name, nil
 	}
 	switch _, err := os.Stat(defaultConfig); {

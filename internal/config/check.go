@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/usher-ws/usher"
@@ -104,10 +103,12 @@ func inYAML(err error) string { return printable(goNames.Replace(err.Error())) }
 
 // unique reports names that are in a list twice.
 func (k *checker) unique(p path, names []string) {
+	seen := make(map[string]struct{}, len(names))
 	for i, name := range names {
-		if slices.Index(names, name) < i {
+		if _, twice := seen[name]; twice {
 			k.report(p.with(i), "in the list twice")
 		}
+		seen[name] = struct{}{}
 	}
 }
 
@@ -138,7 +139,16 @@ func (k *checker) verifier(p path, name string, v *Verifier) {
 	}
 }
 
+// identityType is the "typ" of what identity.jwt sets. Who was told it, an
+// upstream, must not get in as the client.
+const identityType = "usher-identity+jwt"
+
 func (k *checker) jwt(p path, j *JWT) {
+	for i, typ := range j.Types {
+		if plain := strings.TrimPrefix(strings.ToLower(typ), "application/"); plain == identityType {
+			k.report(p.with("types", i), "is what upstreams are told who is there by; no credential of a client's")
+		}
+	}
 	var given []string
 	for _, source := range []struct {
 		key string

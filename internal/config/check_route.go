@@ -105,12 +105,16 @@ func (k *checker) carriers(p path, r *Route) {
 	}
 	if whole {
 		k.together(p, r)
+		k.params(p, r)
 	}
 }
 
 // verify looks at the verifiers of one carrier, and gives a ticket those of the
 // route.
 func (k *checker) verify(p path, c *Carrier, r *Route) {
+	if c.Ticket != nil && c.Ticket.Cookie != "" && r.InsecureAnyOrigin {
+		k.report(p.with("cookie"), "browsers attach it to what any page starts, so not beside insecure_any_origin: any page could buy a ticket")
+	}
 	if c.Ticket != nil && len(c.Ticket.Verify) == 0 {
 		c.Ticket.Verify = deskVerifiers(r)
 		if len(c.Ticket.Verify) == 0 {
@@ -235,6 +239,8 @@ func (k *checker) patterns() {
 			k.report(p, "want a path such as /chat or /docs/{id}, without method and host")
 		case why != "":
 			k.report(p, "no pattern of http.ServeMux: %s", why)
+		case !reachable(r.Path):
+			k.report(p, "nobody can get there: paths with an empty element, \".\" or \"..\" are answered 400")
 		case slices.ContainsFunc(own, func(o string) bool { return strings.HasPrefix(r.Path, o) }),
 			register(append(slices.Clone(own), r.Path)) != "":
 			k.report(p, "overlaps Usher's own paths, %s", oneOf(own, "and"))
@@ -247,14 +253,11 @@ func (k *checker) patterns() {
 
 // apart reports routes, by their indices, that one ServeMux does not take.
 func (k *checker) apart(routes []int) {
-	var all []string
-	for _, i := range routes {
-		all = append(all, patternsOf(k.config.Routes[i])...)
-	}
-	if register(all) == "" {
-		return
-	}
+	mux := http.NewServeMux()
 	for n, i := range routes {
+		if registerAt(mux, patternsOf(k.config.Routes[i])) == "" {
+			continue // Only who does not fit in is compared with each of the others.
+		}
 		for _, j := range routes[:n] {
 			a, b := k.config.Routes[i], k.config.Routes[j]
 			if register(append(patternsOf(a), patternsOf(b)...)) == "" {
@@ -277,16 +280,19 @@ func patternsOf(r *Route) []string {
 	}
 	var list []string
 	for _, h := range r.Hosts {
-		if p := strings.ToLower(withoutPort(h)) + r.Path; !slices.Contains(list, p) {
+		if p := strings.TrimSuffix(strings.ToLower(withoutPort(h)), ".") + r.Path; !slices.Contains(list, p) {
 			list = append(list, p)
 		}
 	}
 	return list
 }
 
-// register returns why a ServeMux does not take the patterns, or "". It says so
-// by a panic.
-func register(patterns []string) (why string) {
+// register returns why a ServeMux does not take the patterns, or "".
+func register(patterns []string) string { return registerAt(http.NewServeMux(), patterns) }
+
+// registerAt is register with a ServeMux that may have others, and has then all
+// up to the one that it does not take. It says so by a panic.
+func registerAt(mux *http.ServeMux, patterns []string) (why string) {
 	defer func() {
 		if r := recover(); r != nil {
 			why = fmt.Sprint(r)
@@ -295,7 +301,6 @@ func register(patterns []string) (why string) {
 			}
 		}
 	}()
-	mux := http.NewServeMux()
 	for _, p := range patterns {
 		mux.Handle(p, http.NotFoundHandler())
 	}

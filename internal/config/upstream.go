@@ -25,11 +25,13 @@ type Upstream struct {
 	Path string
 }
 
-// String returns the URL that the upstream is written as.
+// String returns the upstream as a URL. Of the name of a socket, what has a
+// meaning in URLs is escaped, which it is not where it is written.
 func (u Upstream) String() string {
 	switch {
 	case u.Network == "unix":
-		return unixScheme + u.Address + ":" + u.Path
+		name := (&url.URL{Path: u.Address}).EscapedPath()
+		return unixScheme + strings.ReplaceAll(name, ":", "%3A") + ":" + u.Path
 	case u.TLS:
 		return "wss://" + u.Host + u.Path
 	}

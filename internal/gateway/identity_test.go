@@ -182,7 +182,8 @@ func TestForwardedHeaders(t *testing.T) {
 	lies := []string{
 		"X-Forwarded-For: 6.6.6.6", "X_Forwarded_For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.example",
 		"X-Forwarded-Port: 1", "X-Forwarded-Prefix: /evil", "X.Forwarded.Server: evil", "Forwarded: for=6.6.6.6", "X-Real-IP: 6.6.6.6",
-		"X-Original-URL: /admin", "X-Rewrite-URL: /admin", "True-Client-IP: 6.6.6.6", bearer,
+		"X-Original-URL: /admin", "X-Rewrite-URL: /admin", "True-Client-IP: 6.6.6.6",
+		"X-Forwarded: 6.6.6.6", "X_Forwarded: 6.6.6.6", "Forwarded-For: 6.6.6.6", "Client-IP: 6.6.6.6", "CF-Connecting-IP: 6.6.6.6", bearer,
 	}
 	want := http.Header{"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"gate.example"}}
 	for _, tt := range []struct {
@@ -203,7 +204,7 @@ func TestForwardedHeaders(t *testing.T) {
 				p.Close()
 				got := http.Header{}
 				for name, values := range s.head(t) {
-					if strings.Contains(strings.ToLower(name), "forwarded") || alike(name, "x-real-ip", "x-original-url", "x-rewrite-url", "true-client-ip") {
+					if strings.Contains(strings.ToLower(name), "forwarded") || alike(name, "x-real-ip", "x-original-url", "x-rewrite-url", "true-client-ip", "client-ip", "cf-connecting-ip") {
 						got[name] = values
 					}
 				}
@@ -225,6 +226,33 @@ func TestForwardedHeaders(t *testing.T) {
 			t.Errorf("got %q, want what the proxy says of its client", got)
 		}
 	})
+}
+
+// What frames a message has one spelling, and the gateway writes it.
+func TestFramingHeaders(t *testing.T) {
+	s := scribes(t)
+	g := open(t, target(t, "ws://"+s.addr))
+	lies := []string{
+		"Transfer_Encoding: chunked", "Content_Length: 5", "Sec_WebSocket_Key: x", "Sec.WebSocket-Protocol: admin",
+		"Proxy_Connection: close", "X-Other_One: kept", bearer,
+	}
+	for _, text := range []string{
+		upgrade("/chat", lies...), "GET /chat HTTP/1.1\r\nHost: gate.example\r\n" + strings.Join(lies, "\r\n") + "\r\n\r\n",
+	} {
+		p := dial(t, g.addr)
+		p.say(text)
+		p.answer()
+		p.Close()
+		h := s.head(t)
+		if h.Get("X-Other_One") != "kept" {
+			t.Errorf("got %v, want what frames nothing to be kept", h)
+		}
+		for name := range h {
+			if strings.ContainsAny(name, "_.") && !alike(name, "x-other-one") {
+				t.Errorf("the backend got %s", name)
+			}
+		}
+	}
 }
 
 // A backend checks the JWT against the published keys; nobody takes it for a

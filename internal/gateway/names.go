@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -29,7 +30,7 @@ type ownNames map[string]struct{}
 // asked for before somebody rewrote it: the gateway's word on every route. All
 // that begins with X-Forwarded- is too.
 var forwarding = []string{
-	"Forwarded", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip",
+	"Forwarded", "X-Forwarded", "Forwarded-For", "Forwarded-For-Ip", "X-Real-Ip", "Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
 	"X-Original-Url", "X-Original-Uri", "X-Original-Host", "X-Rewrite-Url", "X-Scheme", "Front-End-Https",
 }
 
@@ -45,14 +46,25 @@ func newOwnNames(names ...string) ownNames {
 	return own
 }
 
-// strip removes every spelling of them from h.
+// strip removes every spelling of them from h, and every spelling but the true
+// one of the headers that a message is framed by.
 func (own ownNames) strip(h http.Header) {
 	for name := range h {
 		plain := normal(name)
-		if _, ours := own[plain]; ours || strings.HasPrefix(plain, forwardedPrefix) {
+		_, ours := own[plain]
+		if ours || strings.HasPrefix(plain, forwardedPrefix) || framing(plain) && !strings.EqualFold(plain, name) {
 			delete(h, name)
 		}
 	}
+}
+
+// framing reports whether a name in normal form is of a header that says what a
+// message is and where it ends. Another spelling of it has no meaning here, and
+// must have none behind.
+func framing(plain string) bool {
+	return strings.HasPrefix(plain, "sec-websocket-") || slices.ContainsFunc(hopByHop, func(hop string) bool {
+		return strings.EqualFold(hop, plain)
+	})
 }
 
 // hopByHop are the headers of one connection (RFC 9110 §7.6.1), and those that

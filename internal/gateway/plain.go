@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func (b *behind) roundTrip(t *Target, plain *plainRequest, out *http.Request) (*
 func newTransport(t *Target) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			c, err := t.dial(ctx, defaultHandshake)
+			c, err := t.dial(ctx, cmp.Or(t.timeout, defaultHandshake))
 			if err != nil {
 				return nil, &net.OpError{Op: "dial", Net: t.network, Err: err}
 			}

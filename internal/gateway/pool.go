@@ -33,10 +33,12 @@ type member struct {
 	err    error     // Why it rests.
 }
 
-// NewPool returns a pool of targets that connects within timeout.
+// NewPool returns a pool of targets that connects within timeout. A target is of
+// one pool.
 func NewPool(timeout time.Duration, targets ...*Target) *Pool {
 	p := &Pool{timeout: timeout}
 	for _, t := range targets {
+		t.timeout = timeout
 		p.members = append(p.members, &member{target: t})
 	}
 	return p

@@ -23,6 +23,9 @@ type Route struct {
 	// UpstreamHeaders are set in every request to the upstream, as a credential
 	// of the gateway's own. Clients never see them. Default: none.
 	UpstreamHeaders http.Header
+	// Cookies are names of cookies that are credentials, of this route or of
+	// another. They never reach the upstream. Default: none.
+	Cookies []string
 	// Host is the Host of requests to the upstream. Default: the client's.
 	Host string
 	// AllowSetCookie lets the cookies of an upstream's 101 pass. An upstream
@@ -86,6 +89,9 @@ func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.tunnel(w, r, tail)
 		return
 	}
+	if r.ContentLength != 0 { // Its body may take its time: who sends it is known.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
 	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), plainKey{}, &plainRequest{in: r, tail: tail})))
 }
 
@@ -95,6 +101,7 @@ func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (b *behind) headers(h http.Header, in *http.Request, t *Target) error {
 	stripHops(h)
 	b.own.strip(h)
+	stripCookies(h, b.Cookies)
 	addr, scheme := b.Guard.Client(in)
 	if addr.IsValid() {
 		h.Set("X-Forwarded-For", addr.Unmap().String())

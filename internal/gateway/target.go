@@ -20,6 +20,7 @@ type Target struct {
 	base             *url.URL    // Its path and query are the front of every request's.
 	name             string
 	transport        *http.Transport // For plain requests.
+	timeout          time.Duration   // To connect for plain requests: its pool's.
 }
 
 // ParseTarget reads the address of a server: ws:// or wss:// with a host and

@@ -20,7 +20,7 @@ func NewLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 }
 
 // ErrorLog returns the logger for [net/http.Server.ErrorLog]. A handler that
-// panics is an error; the rest, such as a failed TLS handshake, is what any
+// panics is an error, and so is a listener that accepts nobody; the rest, such as a failed TLS handshake, is what any
 // stranger can cause and is logged for debugging only.
 func ErrorLog(to *slog.Logger) *log.Logger {
 	return log.New(serverLog{to}, "", 0)
@@ -31,7 +31,7 @@ type serverLog struct{ to *slog.Logger }
 // Write logs one message of the server's.
 func (l serverLog) Write(p []byte) (int, error) {
 	level := slog.LevelDebug
-	if bytes.Contains(p, []byte("panic serving")) {
+	if bytes.Contains(p, []byte("panic serving")) || bytes.Contains(p, []byte("Accept error")) {
 		level = slog.LevelError
 	}
 	l.to.Log(context.Background(), level, "http server", "message", string(bytes.TrimSpace(p)))

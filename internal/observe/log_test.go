@@ -101,6 +101,11 @@ func TestErrorLog(t *testing.T) {
 	if b.Len() != 0 {
 		t.Errorf("got %s, want nothing of what a stranger can cause", b.String())
 	}
+	log.Print("http: Accept error: accept tcp 127.0.0.1:1: too many open files; retrying in 5ms")
+	if !strings.Contains(b.String(), "level=ERROR") {
+		t.Errorf("got %q, want an error: nobody gets in", b.String())
+	}
+	b.Reset()
 	log.Print("http: panic serving 127.0.0.1:1: /chat?access_token=hunter2")
 	if got := b.String(); !strings.Contains(got, "level=ERROR") || strings.Contains(got, "hunter2") {
 		t.Errorf("got %s, want an error without the token", got)

@@ -17,6 +17,7 @@ const recent = 50
 // admin serves the admin listener: what an operator and his programs may see.
 // It changes nothing, and answers to its own names only.
 func (s *Server) admin(w http.ResponseWriter, r *http.Request) {
+	boundBody(w, r)
 	st := s.site.Load()
 	if !st.admin.serves(r.Host) {
 		writeProblem(w, http.StatusMisdirectedRequest, "this name is not served here")

@@ -166,6 +166,31 @@ func TestTickets(t *testing.T) {
 	}
 }
 
+// A server that is asked for a ticket, or a second proof, learns for which
+// route.
+func TestRouteOfEndpoints(t *testing.T) {
+	var book logbook
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(&book, r.Header.Get("X-Usher-Route"))
+		w.Write([]byte(`{"sub":"alice"}`))
+	}))
+	t.Cleanup(app.Close)
+	g := start(t, front+fmt.Sprintf(`  app: {ask: {url: %s}}
+routes:
+  - {path: /chat, upstream: "ws://127.0.0.1:9", carriers: [ticket: {cookie: sid, verify: [app]}, bearer: {verify: [app]}]}
+  - {path: /csrf, upstream: "ws://127.0.0.1:9", carriers: [cookie: {name: sid, verify: [app], csrf: true}]}
+`, app.URL))
+	h := http.Header{"Cookie": {"sid=known-session"}, "Content-Type": {"application/json"}, "Origin": {"http://" + g.public}}
+	buy(t, g, "?route=/chat", h)
+	buy(t, g, "?route=/chat", http.Header{"Authorization": {"Bearer word"}})
+	if res, body := do(t, http.MethodGet, "http://"+g.public+"/usher/v1/csrf?route=/csrf", h, ""); res.StatusCode != http.StatusOK {
+		t.Fatalf("got %d %s, want a token", res.StatusCode, body)
+	}
+	if got, want := book.String(), "/chat\n/chat\n/csrf\n"; got != want {
+		t.Errorf("got questions about %q, want %q", got, want)
+	}
+}
+
 // A ticket that was bought before a reload is good after it, once.
 func TestTicketOverReload(t *testing.T) {
 	g := allCarriers(t, newBackend(t))

@@ -22,7 +22,8 @@ type certificate struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	pair    *tls.Certificate
-	stamp   [2]fileStamp // Of the files as they were read last, with what result ever.
+	stamp   [2]fileStamp // Of the files that pair was read from.
+	warned  string       // Of which error the log was told last.
 	checked time.Time
 }
 
@@ -62,16 +63,18 @@ func (c *certificate) get() *tls.Certificate {
 	}
 	var pair tls.Certificate
 	if err == nil {
-		c.stamp = stamp
 		pair, err = tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	}
 	if err != nil {
 		// Between the change of one file and of the other this is to be
-		// expected: the next look will tell.
-		c.log.Warn("certificate not read again; the last one stays", "error", err)
+		// expected: the next look will tell. Once for each error is enough.
+		if text := err.Error(); text != c.warned {
+			c.warned = text
+			c.log.Warn("certificate not read again; the last one stays", "error", err)
+		}
 		return c.pair
 	}
-	c.pair = &pair
+	c.pair, c.stamp, c.warned = &pair, stamp, ""
 	c.log.Info("certificate read again", "not_after", pair.Leaf.NotAfter)
 	return c.pair
 }

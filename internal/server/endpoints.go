@@ -20,7 +20,7 @@ const (
 // endpoints makes what serves the pages of a route: the desk for its tickets,
 // and the tokens that are a second proof beside its cookies.
 func (b *builder) endpoints(r *route, desks, proofs map[string]http.Handler) error {
-	var cookies []*config.Carrier
+	var carriers []usher.Carrier
 	for _, c := range r.config.Carriers {
 		if c.Ticket != nil {
 			desk, err := b.desk(r, c.Ticket)
@@ -30,15 +30,15 @@ func (b *builder) endpoints(r *route, desks, proofs map[string]http.Handler) err
 			desks[r.name] = desk
 		}
 		if c.Cookie != nil && c.Cookie.CSRF {
-			cookies = append(cookies, &config.Carrier{Cookie: &config.Cookie{Name: c.Cookie.Name, Verify: c.Cookie.Verify}})
+			v, err := b.anyOf(c.Cookie.Verify, c.Cookie.Name)
+			if err != nil {
+				return fmt.Errorf("csrf tokens: %w", err)
+			}
+			carriers = append(carriers, usher.Cookie(c.Cookie.Name, forRoute{v, r.name}))
 		}
 	}
-	if len(cookies) == 0 {
+	if len(carriers) == 0 {
 		return nil
-	}
-	carriers, err := b.carriers(cookies)
-	if err != nil {
-		return err
 	}
 	g := b.newGuard(r.config, csrfPath, carriers)
 	if err := g.Validate(); err != nil {
@@ -58,6 +58,7 @@ func (b *builder) desk(r *route, t *config.Ticket) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	v = forRoute{v, r.name}
 	carriers := []usher.Carrier{usher.Bearer(v)}
 	if t.Cookie != "" {
 		carriers = append(carriers, usher.Cookie(t.Cookie, v))

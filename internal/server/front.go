@@ -18,7 +18,7 @@ func (st *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !st.names.serves(r.Host):
 		writeProblem(w, http.StatusMisdirectedRequest, "this name is not served here")
-	case r.Method == http.MethodTrace:
+	case strings.EqualFold(r.Method, http.MethodTrace):
 		// Its answer is the request as an upstream sees it: with what the gateway
 		// has put in, which clients must not see.
 		writeProblem(w, http.StatusNotImplemented, "TRACE is not supported")
@@ -29,17 +29,64 @@ func (st *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !isClean(r.URL):
 		writeProblem(w, http.StatusBadRequest, "the path is not in its shortest form")
 	default:
-		if h, _ := st.mux.Handler(r); !isDoor(h) {
+		d := st.door(r.Host, r.URL)
+		switch {
+		case d == nil:
 			writeProblem(w, http.StatusNotFound, "")
-			return
+		case st.leadsElsewhere(d, r):
+			writeProblem(w, http.StatusBadRequest, "the path is of another route once it is unescaped")
+		default:
+			d.ServeHTTP(w, r)
 		}
-		st.mux.ServeHTTP(w, r) // Which sets what the wildcards matched.
 	}
 }
 
-func isDoor(h http.Handler) bool {
-	_, ok := h.(*door)
-	return ok
+// door returns the door for a path under a name, or nil.
+func (st *site) door(host string, u *url.URL) *door {
+	h, _ := st.match(host, u)
+	d, _ := h.(*door)
+	return d
+}
+
+// match asks the ServeMux. That compares names byte by byte and takes the
+// brackets off an IPv6 address with a port, so it is asked about the name as
+// patternsOf writes it. No method plays a part.
+func (st *site) match(host string, u *url.URL) (h http.Handler, pattern string) {
+	return st.mux.Handler(&http.Request{Method: http.MethodGet, Host: plainHost(host), URL: u})
+}
+
+// leadsElsewhere reports whether the path, read as many servers read it, is for
+// another door than d: they unescape a slash before they look at the path, take
+// a backslash for one, or drop what follows a semicolon. Behind d they would
+// serve what is behind the other door.
+func (st *site) leadsElsewhere(d *door, r *http.Request) bool {
+	plain := unescaped(r.URL.Path)
+	if plain == r.URL.Path && r.URL.RawPath == "" {
+		return false
+	}
+	h, pattern := st.match(r.Host, &url.URL{Path: plain})
+	if pattern == "" {
+		return false
+	}
+	other, ok := h.(*door)
+	return !ok || other != d // No door is a redirect to one, which servers follow by themselves.
+}
+
+// unescaped returns a path that was unescaped once, with one slash wherever a
+// server may see any, and without the parameters of its segments.
+func unescaped(p string) string {
+	var b strings.Builder
+	for segment := range strings.FieldsFuncSeq(p, func(r rune) bool { return r == '/' || r == '\\' }) {
+		name, _, _ := strings.Cut(segment, ";")
+		if name != "" {
+			b.WriteByte('/')
+			b.WriteString(name)
+		}
+	}
+	if strings.HasSuffix(p, "/") || strings.HasSuffix(p, "\\") || b.Len() == 0 {
+		b.WriteByte('/')
+	}
+	return b.String()
 }
 
 // isClean reports whether the path begins with a slash and has no element that

@@ -36,6 +36,16 @@ func (s *Server) newHTTP(h http.Handler) *http.Server {
 	return srv
 }
 
+// boundBody gives the body of a request the time of a head: a server reads on to
+// its end before it takes the next request, so that strangers could hold
+// connections with bodies that never come. A route lifts the bound for who is
+// admitted.
+func boundBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headTime))
+	}
+}
+
 // listen opens both listeners.
 func (s *Server) listen() (public, admin net.Listener, err error) {
 	c := s.site.Load().config

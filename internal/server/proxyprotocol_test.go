@@ -34,6 +34,11 @@ func TestProxyProtocol(t *testing.T) {
 			"a forwarded address behind the header", "127.0.0.1",
 			v1 + strings.Replace(request, "Connection", "X-Forwarded-For: 192.0.2.1\r\nConnection", 1), "HTTP/1.1 401", "client=198.51.100.7/32",
 		},
+		{
+			"a forwarded address of a client in the proxies' network", "127.0.0.1",
+			strings.Replace(v1, "198.51.100.7", "127.0.0.1", 1) +
+				strings.Replace(request, "Connection", "X-Forwarded-For: 198.51.100.7\r\nConnection", 1), "HTTP/1.1 401", "client=127.0.0.1/32",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

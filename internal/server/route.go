@@ -40,11 +40,17 @@ func patternsOf(r *config.Route) []string {
 	}
 	var list []string
 	for _, h := range r.Hosts {
-		if p := strings.ToLower(withoutPort(h)) + r.Path; !slices.Contains(list, p) {
+		if p := plainHost(h) + r.Path; !slices.Contains(list, p) {
 			list = append(list, p)
 		}
 	}
 	return list
+}
+
+// plainHost returns the name in a Host in the one form that routes are matched
+// by: in lower case, without a port and without the dot of a full name.
+func plainHost(host string) string {
+	return strings.TrimSuffix(strings.ToLower(withoutPort(host)), ".")
 }
 
 // withoutPort returns the name in a Host, that of IPv6 in its brackets.
@@ -81,8 +87,14 @@ func (b *builder) newGuard(rc *config.Route, name string, carriers []usher.Carri
 	if len(hosts) == 0 {
 		hosts = b.config.Hosts
 	}
+	trusted := b.config.TrustedProxies
+	if b.config.ProxyProtocol {
+		// What these send is the PROXY header. The address of a request is then
+		// its client's, which may be in one of their networks as well.
+		trusted = nil
+	}
 	return &usher.Guard{
-		Carriers: carriers, Origins: rc.Origins, Hosts: hosts, TrustedProxies: b.config.TrustedProxies,
+		Carriers: carriers, Origins: rc.Origins, Hosts: hosts, TrustedProxies: trusted,
 		InsecureAnyOrigin: rc.InsecureAnyOrigin, Route: name,
 		Limits: usher.Limits{
 			Pending: rc.Limits.Pending, PendingPerAddress: rc.Limits.PendingPerAddress,

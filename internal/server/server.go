@@ -147,5 +147,6 @@ func (s *Server) logRoutes() {
 func (s *Server) public(w http.ResponseWriter, r *http.Request) {
 	leave := s.visitors.enter(r.Context())
 	defer leave()
+	boundBody(w, r)
 	s.site.Load().ServeHTTP(w, r)
 }

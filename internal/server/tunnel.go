@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/gateway"
@@ -26,7 +27,7 @@ func (b *builder) tunnel(r *route) (http.Handler, error) {
 	}
 	return (&gateway.Route{
 		Pattern: rc.Path, Pool: r.pool, Identity: identity, UpstreamHeaders: own,
-		AllowSetCookie: rc.AllowSetCookie, Idle: rc.Limits.Idle, Guard: r.guard,
+		AllowSetCookie: rc.AllowSetCookie, Cookies: credentialCookies(b.config.Routes), Idle: rc.Limits.Idle, Guard: r.guard,
 		Traffic: func(in, out int64) { b.metrics.Carried(r.name, in, out) },
 	}).Handler(), nil
 }
@@ -42,4 +43,27 @@ func reveal(s *config.SecretSource) (string, error) {
 		return "", fmt.Errorf("no environment variable %s", s.Env)
 	}
 	return value, nil
+}
+
+// credentialCookies are the names of all cookies that any route, or the desk of
+// its tickets, takes for a credential: an upstream must not get those of another
+// route either, which browsers send along.
+func credentialCookies(routes []*config.Route) []string {
+	var names []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, r := range routes {
+		for _, c := range r.Carriers {
+			if c.Cookie != nil {
+				add(c.Cookie.Name)
+			}
+			if c.Ticket != nil {
+				add(c.Ticket.Cookie)
+			}
+		}
+	}
+	return names
 }

@@ -34,6 +34,27 @@ func (n named) Validate() error {
 	return nil
 }
 
+// forRoute is a verifier of an endpoint, which is asked about the route whose
+// pages the endpoint serves: that is what the credential will open.
+type forRoute struct {
+	usher.Verifier
+	route string
+}
+
+// Verify judges as the verifier does.
+func (f forRoute) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, error) {
+	c.Route = f.route
+	return f.Verifier.Verify(ctx, c)
+}
+
+// Validate asks the verifier if it can tell whether it is set up.
+func (f forRoute) Validate() error {
+	if v, ok := f.Verifier.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
 // anyOf returns the verifiers of these names as one. A cookie is the name of the
 // cookie that they judge the value of, or "".
 func (b *builder) anyOf(names []string, cookie string) (usher.Verifier, error) {
