@@ -164,6 +164,7 @@ func (g *guardState) admit(l *lease, v visit, yes verdict) {
 	l.carrier = by.cred.Carrier
 	l.identity.Store(yes.identity)
 	if yes.identity.Recheck {
+		by.cred.Recheck = true
 		l.again = func(ctx context.Context) (*Identity, error) { return g.verifyCaught(ctx, by) }
 	}
 	e := v.event(EventAdmitted)

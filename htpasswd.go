@@ -107,7 +107,7 @@ func (h *Htpasswd) Verify(ctx context.Context, c Credential) (*Identity, error) 
 	if hash == nil {
 		return nil, errWrongPassword // The file is empty: there is nothing to hide.
 	}
-	leave, err := h.enter(ctx)
+	leave, err := h.enter(ctx, c.Recheck)
 	if err != nil {
 		return nil, fmt.Errorf("verify password: %w: %w", ErrUnavailable, err)
 	}
@@ -126,13 +126,14 @@ func (h *Htpasswd) Verify(ctx context.Context, c Credential) (*Identity, error) 
 
 var errWrongPassword = errors.New("unknown user or wrong password")
 
-// enter waits for a turn, which the function it returns gives back.
-func (h *Htpasswd) enter(ctx context.Context) (leave func(), err error) {
+// enter waits for a turn, which the function it returns gives back. A recheck
+// does not wait behind those at the door.
+func (h *Htpasswd) enter(ctx context.Context, recheck bool) (leave func(), err error) {
 	h.once.Do(func() {
 		n := cmp.Or(max(h.MaxConcurrent, 0), runtime.GOMAXPROCS(0))
 		h.turns, h.again = make(chan struct{}, n), make(chan struct{}, n)
 	})
-	if isRecheck(ctx) { // A flood at the door must not put out who is inside.
+	if recheck {
 		select {
 		case h.again <- struct{}{}:
 			return func() { <-h.again }, nil

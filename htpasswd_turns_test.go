@@ -18,7 +18,7 @@ func TestHtpasswdTurns(t *testing.T) {
 		h := &Htpasswd{MaxConcurrent: 2}
 		var leaves []func()
 		for range 2 {
-			leave, err := h.enter(t.Context())
+			leave, err := h.enter(t.Context(), false)
 			if err != nil {
 				t.Fatalf("enter: got %v, want nil", err)
 			}
@@ -26,12 +26,12 @@ func TestHtpasswdTurns(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := h.enter(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := h.enter(ctx, false); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("enter with all turns taken: got %v, want the context's error", err)
 		}
 		entered := make(chan error)
 		go func() {
-			leave, err := h.enter(t.Context())
+			leave, err := h.enter(t.Context(), false)
 			if err == nil {
 				leave()
 			}
@@ -52,7 +52,7 @@ func TestHtpasswdTurns(t *testing.T) {
 func TestHtpasswdTurnsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &Htpasswd{MaxConcurrent: 1}
-		leave, err := h.enter(t.Context())
+		leave, err := h.enter(t.Context(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,19 +60,19 @@ func TestHtpasswdTurnsAreBounded(t *testing.T) {
 		var all sync.WaitGroup
 		for range maxPasswordsWaiting {
 			all.Go(func() {
-				if _, err := h.enter(ctx); !errors.Is(err, context.Canceled) {
+				if _, err := h.enter(ctx, false); !errors.Is(err, context.Canceled) {
 					t.Errorf("enter: got %v, want to wait until the context ends", err)
 				}
 			})
 		}
 		synctest.Wait()
-		if _, err := h.enter(t.Context()); err == nil {
+		if _, err := h.enter(t.Context(), false); err == nil {
 			t.Error("enter beyond the bound: got nil, want an error")
 		}
 		cancel()
 		all.Wait()
 		leave()
-		if leave, err = h.enter(t.Context()); err != nil {
+		if leave, err = h.enter(t.Context(), false); err != nil {
 			t.Fatalf("enter afterwards: got %v, want nil", err)
 		}
 		leave()
@@ -103,36 +103,24 @@ func TestHtpasswdDecoys(t *testing.T) {
 }
 
 // A flood of wrong passwords takes all the turns of the door; who is inside is
-// asked about again all the same, by the context that the lease gives.
+// asked about again all the same.
 func TestHtpasswdRecheckTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &Htpasswd{MaxConcurrent: 1}
-		leave, err := h.enter(t.Context())
+		leave, err := h.enter(t.Context(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer leave()
-		asked := make(chan error, 1)
-		l := &lease{cancel: func(error) {}, again: func(ctx context.Context) (*Identity, error) {
-			ctx, cancel := context.WithTimeout(ctx, time.Second)
-			defer cancel()
-			leave, err := h.enter(ctx)
-			if err == nil {
-				leave()
-			}
-			asked <- err
-			return &Identity{Subject: "alice", Expires: time.Now().Add(time.Hour), Recheck: true}, nil
-		}}
-		id := &Identity{Subject: "alice", Expires: time.Now().Add(time.Minute), Recheck: true}
-		l.identity.Store(id)
-		l.begin()
-		if err := <-asked; err != nil {
-			t.Errorf("second question while the door's turns are taken: got %v, want nil", err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		again, err := h.enter(ctx, true)
+		if err != nil {
+			t.Fatalf("second question while the door's turns are taken: got %v, want nil", err)
 		}
-		synctest.Wait()
-		l.mu.Lock()
-		l.over = true
-		l.timer.Stop()
-		l.mu.Unlock()
+		defer again()
+		if _, err := h.enter(ctx, true); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one more of them: got %v, want the context's error", err)
+		}
 	})
 }

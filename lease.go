@@ -93,11 +93,6 @@ func (l *lease) tick() {
 	l.recheck(id)
 }
 
-type recheckKey struct{}
-
-// isRecheck reports whether ctx is that of a second question.
-func isRecheck(ctx context.Context) bool { return ctx.Value(recheckKey{}) != nil }
-
 // recheck asks the verifier again. A no ends the connection; where it cannot
 // tell, it is asked until the deadline, and the deadline stands.
 func (l *lease) recheck(id *Identity) {
@@ -112,7 +107,7 @@ func (l *lease) recheck(id *Identity) {
 	l.why, l.askAt = ErrUnavailable, id.Expires
 	l.timer.Reset(time.Until(id.Expires))
 	l.mu.Unlock()
-	fresh, err := l.again(context.WithValue(ctx, recheckKey{}, true))
+	fresh, err := l.again(ctx)
 	if err == nil && (fresh.Subject != id.Subject || fresh.Issuer != id.Issuer) {
 		err = fmt.Errorf("%w: the verifier now names another subject", ErrForbidden)
 	}
@@ -141,8 +136,11 @@ func (l *lease) recheck(id *Identity) {
 func (l *lease) attach(c *conn) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	switch {
+	case l.over && l.ended != nil:
 		return l.ended
+	case l.over:
+		return errEnded
 	}
 	l.conn = c
 	c.done = l.release

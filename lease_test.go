@@ -133,7 +133,10 @@ type script struct {
 	asked   []time.Duration
 }
 
-func (s *script) Verify(ctx context.Context, _ usher.Credential) (*usher.Identity, error) {
+func (s *script) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, error) {
+	if c.Recheck != (len(s.asked) > 0) {
+		return nil, fmt.Errorf("question %d has Recheck %v", len(s.asked)+1, c.Recheck)
+	}
 	if s.begun.IsZero() {
 		s.begun = time.Now()
 	}

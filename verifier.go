@@ -26,6 +26,11 @@ type Credential struct {
 	Origin string
 	// Route is the route that the request came in by: see [Guard.Route].
 	Route string
+	// Recheck says that the credential admitted a live connection and is asked
+	// about again: see [Identity.Recheck]. A verifier with a queue should let
+	// it pass those who are still at the door, or a flood of them puts out who
+	// is inside.
+	Recheck bool
 }
 
 // A Kind says what a credential's secret is.

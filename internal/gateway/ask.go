@@ -50,8 +50,8 @@ type Ask struct {
 	// Default: 2 s.
 	Timeout time.Duration
 	// MaxConcurrent is how many questions there are at one time. Others wait
-	// their turn, 1024 at most; the newest is then usher.ErrUnavailable.
-	// Default: 64.
+	// their turn, 1024 at most; the newest is then usher.ErrUnavailable. As
+	// many more are for rechecks. Default: 64.
 	MaxConcurrent int
 	// Lifetime is how long a yes counts that does not say. Default: 24 h.
 	Lifetime time.Duration
@@ -74,6 +74,7 @@ type Ask struct {
 	// Immutable after once.
 	client *http.Client
 	turns  chan struct{}
+	again  chan struct{} // The turns of those inside.
 
 	waiting atomic.Int64
 }
@@ -107,7 +108,7 @@ func (a *Ask) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, 
 	if err != nil {
 		return nil, err
 	}
-	leave, err := a.enter(ctx)
+	leave, err := a.enter(ctx, c.Recheck)
 	if err != nil {
 		return nil, fmt.Errorf("ask: wait for a turn: %w: %w", usher.ErrUnavailable, err)
 	}
@@ -132,7 +133,7 @@ func (a *Ask) init() {
 	if n <= 0 {
 		n = defaultAskAtOnce
 	}
-	a.turns = make(chan struct{}, n)
+	a.turns, a.again = make(chan struct{}, n), make(chan struct{}, n)
 	var client http.Client
 	if a.Client != nil {
 		client = *a.Client
@@ -154,8 +155,17 @@ func (a *Ask) CloseIdle() {
 	a.client.CloseIdleConnections()
 }
 
-// enter waits for a turn, which the function it returns gives back.
-func (a *Ask) enter(ctx context.Context) (leave func(), err error) {
+// enter waits for a turn, which the function it returns gives back. A recheck
+// does not wait behind those at the door.
+func (a *Ask) enter(ctx context.Context, recheck bool) (leave func(), err error) {
+	if recheck {
+		select {
+		case a.again <- struct{}{}:
+			return func() { <-a.again }, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	defer a.waiting.Add(-1)
 	if a.waiting.Add(1) > maxAskWaiting {
 		return nil, errors.New("too many questions at once")

@@ -368,3 +368,32 @@ func TestAskAgain(t *testing.T) {
 		t.Errorf("got %d questions, want 4", n)
 	}
 }
+
+// A flood at the door takes all turns, and who is inside is asked about again
+// all the same.
+func TestAskRecheckTurns(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	a := asked(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer door" {
+			close(arrived)
+			<-release
+		}
+		fmt.Fprint(w, `{"sub":"alice"}`)
+	})
+	a.MaxConcurrent = 1
+	flood := make(chan error)
+	go func() {
+		_, err := a.Verify(context.Background(), token("door"))
+		flood <- err
+	}()
+	<-arrived
+	inside := token("inside")
+	inside.Recheck = true
+	if _, err := a.Verify(t.Context(), inside); err != nil {
+		t.Errorf("second question while the door's turn is taken: got %v, want nil", err)
+	}
+	close(release)
+	if err := <-flood; err != nil {
+		t.Error(err)
+	}
+}

@@ -81,7 +81,7 @@ func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tail, err := b.path.tail(r.URL)
 	if err != nil {
 		usher.Refuse(w, r, &usher.Refusal{
-			Status: http.StatusBadRequest, Code: usher.CloseForbidden, Word: "bad_request", Cause: err,
+			Status: http.StatusBadRequest, Code: usher.CloseForbidden, Word: "forbidden", Cause: err,
 		})
 		return
 	}
