@@ -76,12 +76,13 @@ func (g *guardState) seat(r *http.Request, v visit, yes verdict, l *lease, c *co
 	}
 	buf.Reader.Reset(c)
 	buf.Writer.Reset(c)
-	if !g.sessions.add(l) {
-		c.end(drainRefusal())
+	if err := g.admit(l, yes); err != nil {
+		why := l.refused(err)
+		g.reportRefusal(r.Context(), v, why)
+		c.end(why)
 		l.release()
 		return
 	}
-	g.admit(l, v, yes)
 	if err := l.attach(c); err != nil {
 		c.end(asRefusal(err)) // Which may be that of a drain.
 		l.release()

@@ -41,7 +41,7 @@ func (g *Guard) compile() *guardState {
 			s.log = slog.Default()
 		}
 		if s.sessions == nil {
-			s.sessions = new(Sessions)
+			s.sessions = &Sessions{private: true}
 		}
 		s.room.max, s.room.maxPerAddress = s.limits.Pending, s.limits.PendingPerAddress
 		// Not by address: many users may be behind one, and each brought a credential.

@@ -79,7 +79,7 @@ func (d *desk) mint(w http.ResponseWriter, r *http.Request) (*deskAnswer, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := provesPage(r); err != nil {
+	if err := provesPage(r, leaseOf(r.Context()).carrier); err != nil { // FromContext has found it there.
 		return nil, err
 	}
 	route, err := d.route(r)
@@ -107,13 +107,13 @@ func (d *desk) mint(w http.ResponseWriter, r *http.Request) (*deskAnswer, error)
 // credential the browser attached by itself, and that has nothing in it which
 // needs a preflight. The Guard saw to the Origin. What is not known to be
 // deliberate counts as attached.
-func provesPage(r *http.Request) error {
-	switch leaseOf(r.Context()).carrier { // FromContext has found it there.
+func provesPage(r *http.Request, carrier string) error {
+	switch carrier {
 	case carrierBearer, carrierQuery:
 		return nil
 	case carrierTicket:
 		// Else a ticket would live for as long as somebody exchanges it.
-		return &problem{http.StatusForbidden, "a ticket cannot be exchanged for another one"}
+		return &problem{http.StatusForbidden, "a ticket opens one connection, and nothing else"}
 	}
 	if isJSON(r.Header) || len(r.Header["X-Requested-With"]) > 0 {
 		return nil
@@ -158,22 +158,10 @@ func (d *desk) origin(w http.ResponseWriter, r *http.Request) (string, error) {
 	if !ok {
 		return "", &problem{http.StatusForbidden, "this origin is not allowed"}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDeskBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return "", &problem{http.StatusRequestEntityTooLarge, "the body is longer than 4096 bytes"}
-	case err != nil:
-		return "", &problem{http.StatusBadRequest, "the body could not be read"}
-	case len(bytes.TrimSpace(body)) == 0:
-		return origin, nil
-	case !isJSON(r.Header):
-		return "", &problem{http.StatusUnsupportedMediaType, "a body must be application/json"}
-	}
-	named, given, err := parseDeskBody(body)
+	named, given, err := readMember(w, r, "origin")
 	switch {
 	case err != nil:
-		return "", &problem{http.StatusBadRequest, "the body must be a JSON object with at most the member origin, a text: " + err.Error()}
+		return "", err
 	case !given:
 		return origin, nil
 	case origin != "" && named != origin:
@@ -184,31 +172,53 @@ func (d *desk) origin(w http.ResponseWriter, r *http.Request) (string, error) {
 	return named, nil
 }
 
-// parseDeskBody reads {"origin":"…"}. It knows no other member, and none twice
-// or in another case, which encoding/json would let pass. Its errors quote
-// nothing of the body.
-func parseDeskBody(body []byte) (origin string, given bool, err error) {
+// readMember reads the body of r, which is empty or a JSON object with at most
+// the one member called name, a text. Its errors are problems.
+func readMember(w http.ResponseWriter, r *http.Request, name string) (value string, given bool, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDeskBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return "", false, &problem{http.StatusRequestEntityTooLarge, "the body is longer than 4096 bytes"}
+	case err != nil:
+		return "", false, &problem{http.StatusBadRequest, "the body could not be read"}
+	case len(bytes.TrimSpace(body)) == 0:
+		return "", false, nil
+	case !isJSON(r.Header):
+		return "", false, &problem{http.StatusUnsupportedMediaType, "a body must be application/json"}
+	}
+	value, given, err = parseMember(body, name)
+	if err != nil {
+		err = &problem{http.StatusBadRequest, "the body must be a JSON object with at most the member " + name + ", a text: " + err.Error()}
+	}
+	return value, given, err
+}
+
+// parseMember reads {"name":"…"}. It knows no other member, and none twice or in
+// another case, which encoding/json would let pass. Its errors quote nothing of
+// the body.
+func parseMember(body []byte, name string) (text string, given bool, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if tok, err := d.Token(); err != nil || tok != json.Delim('{') {
 		return "", false, errors.New("not an object")
 	}
 	for d.More() {
-		name, err := d.Token()
+		member, err := d.Token()
 		if err != nil {
 			return "", false, errors.New("malformed")
 		}
-		if name != "origin" {
+		if member != name {
 			return "", false, errors.New("unknown member")
 		}
 		if given {
-			return "", false, errors.New("origin is there twice")
+			return "", false, errors.New(name + " is there twice")
 		}
 		value, err := d.Token()
 		if err != nil {
 			return "", false, errors.New("malformed")
 		}
-		if origin, given = value.(string); !given {
-			return "", false, errors.New("origin is no text")
+		if text, given = value.(string); !given {
+			return "", false, errors.New(name + " is no text")
 		}
 	}
 	if _, err := d.Token(); err != nil {
@@ -217,7 +227,7 @@ func parseDeskBody(body []byte) (origin string, given bool, err error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return "", false, errors.New("something follows the object")
 	}
-	return origin, given, nil
+	return text, given, nil
 }
 
 // seconds returns how long it is from now to then, to the nearest second; 0 if

@@ -233,7 +233,7 @@ func TestDeskTakesNoTicket(t *testing.T) {
 	if resp.StatusCode != http.StatusForbidden {
 		t.Fatalf("status: got %d, want 403", resp.StatusCode)
 	}
-	wantProblem(t, resp, "cannot be exchanged")
+	wantProblem(t, resp, "opens one connection")
 }
 
 // What goes wrong on our side is in the log, and not in the answer.

@@ -25,10 +25,11 @@ type Event struct {
 	Origin string
 	// Client is the client's network: an IPv4 address or 64 bits of IPv6.
 	Client netip.Prefix
-	// Identity is who was admitted; nil for EventRefused.
+	// Identity is who was admitted, or renewed; nil for EventRefused.
 	Identity *Identity
 	// Refusal says why a request was refused or a connection ended by the
-	// Guard. It is nil for EventAdmitted, and where handler or client closed.
+	// Guard. It is nil for EventAdmitted and EventRenewed, and where handler or
+	// client closed.
 	Refusal *Refusal
 }
 
@@ -36,11 +37,12 @@ type Event struct {
 type EventKind string
 
 // The kinds of event. A request is admitted or refused, and both only if its
-// handler calls Refuse. An admitted upgrade whose connection was taken over is
-// ended once.
+// handler calls Refuse. An admitted upgrade is renewed any number of times, and
+// where its connection was taken over it is ended once.
 const (
 	EventAdmitted EventKind = "admitted"
 	EventRefused  EventKind = "refused"
+	EventRenewed  EventKind = "renewed"
 	EventEnded    EventKind = "ended"
 )
 

@@ -123,12 +123,11 @@ func waits(yes verdict, err error) bool {
 
 // serveUpgrade calls next, which answers the handshake itself.
 func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visit, yes verdict, l *lease, next http.Handler) {
-	if !g.sessions.add(l) { // Before the client can hear of its admission.
+	if err := g.admit(l, yes); err != nil { // Before the client can hear of its admission.
 		l.release()
-		g.refuse(w, r, v, offered(r), drainRefusal())
+		g.refuse(w, r, v, offered(r), l.refused(err))
 		return
 	}
-	g.admit(l, v, yes)
 	uw := &upgradeWriter{plainWriter: plainWriter{ResponseWriter: w, ctx: r.Context()}, lease: l}
 	if g.first != nil {
 		r.Header.Del("Sec-Websocket-Extensions") // Compressed, no first message could be read.
@@ -151,25 +150,41 @@ func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visi
 // servePlain calls next for a request that is no upgrade. Its context ends with
 // the identity.
 func (g *guardState) servePlain(w http.ResponseWriter, r *http.Request, v visit, yes verdict, l *lease, next http.Handler) {
-	g.admit(l, v, yes)
-	l.again = nil // A plain request is not worth a second question.
-	l.begin()
+	l.plain = true
 	defer l.release()
+	if err := g.admit(l, yes); err != nil {
+		g.refuse(w, r, v, nil, l.refused(err))
+		return
+	}
+	l.begin()
 	next.ServeHTTP(&plainWriter{ResponseWriter: w, ctx: r.Context()}, r)
 }
 
-// admit completes the lease with the verdict, before anybody can see it.
-func (g *guardState) admit(l *lease, v visit, yes verdict) {
-	by := yes.by
-	l.carrier = by.cred.Carrier
+// admit completes the lease with the verdict, before anybody can see it. Its
+// error is a reason to refuse that only shows now.
+func (g *guardState) admit(l *lease, yes verdict) error {
+	l.carrier = yes.by.cred.Carrier
 	l.identity.Store(yes.identity)
-	if yes.identity.Recheck {
-		by.cred.Recheck = true
-		l.again = func(ctx context.Context) (*Identity, error) { return g.verifyCaught(ctx, by) }
+	if !l.plain { // Which is not worth a second question.
+		l.again = g.askerFor(yes)
 	}
-	e := v.event(EventAdmitted)
+	if err := g.sessions.add(l); err != nil {
+		return err
+	}
+	e := l.visit.event(EventAdmitted)
 	e.Carrier, e.Identity = l.carrier, yes.identity
 	l.report(e)
+	return nil
+}
+
+// askerFor returns what judges the credential of a yes once more, or nil.
+func (g *guardState) askerFor(yes verdict) asker {
+	if !yes.identity.Recheck {
+		return nil
+	}
+	by := yes.by
+	by.cred.Recheck = true
+	return func(ctx context.Context) (*Identity, error) { return g.verifyCaught(ctx, by) }
 }
 
 // newLease makes the lease of a request that was not judged yet, and the

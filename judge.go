@@ -112,7 +112,7 @@ func (g *guardState) verify(ctx context.Context, c candidate) (*Identity, error)
 	if ctx.Err() != nil { // A yes that comes too late is none.
 		return nil, fmt.Errorf("%w: took longer than Limits.Verify", ErrUnavailable)
 	}
-	return accept(id)
+	return g.sessions.accept(id)
 }
 
 // verifyCaught is verify outside of the goroutines that net/http recovers: a

@@ -27,12 +27,19 @@ type lease struct {
 	guard   *guardState // Nil outside of a Guard: see NewContext.
 	visit   visit
 	carrier string
-	again   func(context.Context) (*Identity, error) // Nil: the credential ends.
+	plain   bool // No upgrade.
+	id      uint64
 	cancel  context.CancelCauseFunc
 	report  func(Event)
 
+	// Guarded by the lock of the guard's Sessions.
+	links   [linkCount]link
+	listed  bool // It has been added, and is not closed.
+	indexed bool // It is also not about to end.
+
 	mu sync.Mutex
-	// Guarded by mu.
+	// Guarded by mu. That of the Sessions may be taken while it is held.
+	again asker // Nil: the credential ends.
 	timer *time.Timer
 	askAt time.Time
 	why   error // Why the last recheck did not succeed.
@@ -50,10 +57,24 @@ func (l *lease) begin() {
 	}
 }
 
+// deadline returns when the connection ends with this identity, and why.
+func (l *lease) deadline(id *Identity) (time.Time, error) {
+	if most := l.guard.limits.Lifetime; most > 0 {
+		// Without a monotonic reading, as Expires is.
+		if at := l.visit.begun.Round(0).Add(most); at.Before(id.Expires) {
+			return at, errLifetime
+		}
+	}
+	return id.Expires, ErrExpired
+}
+
+var errLifetime = fmt.Errorf("%w: the connection has lived as long as Limits.Lifetime lets it", ErrExpired)
+
 // plan returns when to look next. Callers hold mu.
 func (l *lease) plan(id *Identity) time.Duration {
 	now := time.Now()
-	left := id.Expires.Sub(now)
+	ends, _ := l.deadline(id)
+	left := ends.Sub(now)
 	next := left
 	if l.again != nil && id.Recheck {
 		ahead := min(left/5, recheckAhead)
@@ -71,17 +92,17 @@ func (l *lease) tick() {
 		return
 	}
 	id, now := l.identity.Load(), time.Now()
-	if !now.Before(id.Expires) {
-		why := l.why
-		l.mu.Unlock()
-		if why == nil {
-			why = ErrExpired
+	ends, why := l.deadline(id)
+	if !now.Before(ends) {
+		if l.why != nil {
+			why = l.why
 		}
+		l.mu.Unlock()
 		l.end(asRefusal(why))
 		return
 	}
 	if l.askAt.IsZero() || now.Before(l.askAt) {
-		wait := id.Expires.Sub(now)
+		wait := ends.Sub(now)
 		if !l.askAt.IsZero() {
 			wait = l.askAt.Sub(now)
 		}
@@ -96,7 +117,8 @@ func (l *lease) tick() {
 // recheck asks the verifier again. A no ends the connection; where it cannot
 // tell, it is asked until the deadline, and the deadline stands.
 func (l *lease) recheck(id *Identity) {
-	ctx, stop := context.WithDeadline(context.Background(), id.Expires)
+	ends, _ := l.deadline(id)
+	ctx, stop := context.WithDeadline(context.Background(), ends)
 	defer stop()
 	l.mu.Lock()
 	if l.over {
@@ -104,31 +126,42 @@ func (l *lease) recheck(id *Identity) {
 		return
 	}
 	// The deadline stands also for a verifier that does not obey its context.
-	l.why, l.askAt = ErrUnavailable, id.Expires
-	l.timer.Reset(time.Until(id.Expires))
+	l.why, l.askAt = ErrUnavailable, ends
+	l.timer.Reset(time.Until(ends))
+	again := l.again
 	l.mu.Unlock()
-	fresh, err := l.again(ctx)
+	fresh, err := again(ctx)
 	if err == nil && (fresh.Subject != id.Subject || fresh.Issuer != id.Issuer) {
 		err = fmt.Errorf("%w: the verifier now names another subject", ErrForbidden)
 	}
-	if err != nil && !errors.Is(err, ErrUnavailable) {
+	if err = l.rechecked(id, fresh, err); err != nil {
 		l.end(asRefusal(err))
-		return
 	}
+}
+
+// rechecked goes on with the answer about id. Its error ends the connection.
+func (l *lease) rechecked(id, fresh *Identity, err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
-		return
+	if l.over || l.identity.Load() != id { // It was renewed meanwhile.
+		return nil
 	}
-	if l.why = err; err != nil {
-		wait := time.Until(id.Expires)
-		l.askAt = time.Now().Add(wait / 2)
+	if err == nil {
+		err = l.guard.sessions.replace(l, fresh)
+	}
+	switch {
+	case err == nil:
+		l.why, l.askAt = nil, time.Time{}
+		l.timer.Reset(l.plan(fresh))
+		return nil
+	case errors.Is(err, ErrUnavailable):
+		ends, _ := l.deadline(id)
+		wait := time.Until(ends)
+		l.why, l.askAt = err, time.Now().Add(wait/2)
 		l.timer.Reset(min(max(wait/2, time.Millisecond), wait))
-		return
+		return nil
 	}
-	l.askAt = time.Time{}
-	l.identity.Store(fresh)
-	l.timer.Reset(l.plan(fresh))
+	return err
 }
 
 // attach gives the lease its connection. Its error means that the identity
@@ -187,6 +220,7 @@ func (l *lease) beginEnd(why *Refusal) *conn {
 	}
 	c := l.conn
 	l.mu.Unlock()
+	l.guard.sessions.leave(l)
 	if c != nil {
 		l.reportEnd(why)
 		if !c.beginEnd(why) {
@@ -233,4 +267,11 @@ func End(ctx context.Context, err error) bool {
 	why := asRefusal(err)
 	why.Carrier = l.carrier
 	return l.endLater(why)
+}
+
+// refused returns err as the refusal of what the lease is for.
+func (l *lease) refused(err error) *Refusal {
+	why := asRefusal(err)
+	why.Carrier = l.carrier
+	return why
 }

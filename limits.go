@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Limits bounds all that waits for a verdict or for a goodbye. A zero field
+// Limits bounds all that waits for a verdict or for a goodbye, and what one
+// connection and one identity may have. A zero field
 // has its default, a negative one is an error of [Guard.Validate].
 type Limits struct {
 	// Pending is how many sockets that the Guard has answered itself there may
@@ -27,6 +28,18 @@ type Limits struct {
 	// Verify is how long a verifier may take. It should be short: browsers
 	// hold back other handshakes to the same address. Default: 3 s.
 	Verify time.Duration
+	// Lifetime is how long a connection may live, whatever its credential says
+	// and however often it is renewed; it then ends as an expired one. Default:
+	// for ever.
+	Lifetime time.Duration
+	// PerIdentity is how many connections one identity (issuer and subject) may
+	// have on one route, among those that share [Guard.Sessions]. At the bound
+	// the newest is refused with 429. Default: any number.
+	PerIdentity int
+	// ReplaceOldest has the oldest connection make way for the newest at
+	// PerIdentity instead: it ends with 4403 and the word "replaced". Default:
+	// false.
+	ReplaceOldest bool
 }
 
 const (
@@ -39,6 +52,7 @@ const (
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
+		Lifetime: l.Lifetime, PerIdentity: l.PerIdentity, ReplaceOldest: l.ReplaceOldest,
 		Pending:           cmp.Or(l.Pending, defaultPending),
 		PendingPerAddress: cmp.Or(l.PendingPerAddress, defaultPendingPerAddress),
 		Verifying:         cmp.Or(l.Verifying, defaultVerifying),

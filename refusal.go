@@ -14,12 +14,14 @@ const (
 	// CloseUnauthenticated: get a fresh credential, then reconnect. Its words
 	// are "unauthenticated", "expired" and "revoked".
 	CloseUnauthenticated = 4401
-	// CloseForbidden: stop.
+	// CloseForbidden: stop. Its words are "forbidden", and "replaced" for a
+	// connection whose place was taken by another of its identity.
 	CloseForbidden = 4403
 	// CloseAuthTimeout: no first message came in time; reconnect.
 	CloseAuthTimeout = 4408
-	// CloseTooMany: wait, then reconnect. A Guard by itself answers a flood in
-	// plain HTTP and never sends it; End and Refuse do.
+	// CloseTooMany: wait, then reconnect. A Guard by itself sends it to an
+	// identity that has as many connections as it may; a flood it answers in
+	// plain HTTP.
 	CloseTooMany = 4429
 	// CloseUnavailable: it could not be decided; wait, then reconnect.
 	CloseUnavailable = 4503
@@ -44,8 +46,8 @@ type Refusal struct {
 	Code int
 	// Word is what a client may be told. With a close code it is
 	// "unauthenticated", "expired", "forbidden", "auth_timeout", "too_many",
-	// "unavailable", "fault", "protocol_error" or "draining"; "revoked" is
-	// reserved. With code 0 it is "bad_request", "misdirected",
+	// "unavailable", "fault", "protocol_error", "draining", "revoked" or
+	// "replaced". With code 0 it is "bad_request", "misdirected",
 	// "not_implemented", "method_not_allowed", "version", "bad_handshake" or
 	// "origin". A Refusal of a handler's own may have another word, as the
 	// gateway's "idle" is.
@@ -90,6 +92,7 @@ var (
 
 	errFull        = errors.New("too many sockets wait for a verdict")
 	errFullAddress = errors.New("too many sockets of this client wait for a verdict")
+	errTooMany     = errors.New("this identity has as many connections as it may")
 	errTimeout     = errors.New("no first message in time")
 	errMalformed   = errors.New("malformed credential")
 	errFault       = errors.New("fault of the server")
@@ -139,6 +142,10 @@ func refusalFor(err error) *Refusal {
 		return newRefusal(http.StatusBadRequest, CloseForbidden, "forbidden", err)
 	case errors.Is(err, ErrExpired):
 		return newRefusal(http.StatusUnauthorized, CloseUnauthenticated, "expired", err)
+	case errors.Is(err, ErrRevoked):
+		return newRefusal(http.StatusUnauthorized, CloseUnauthenticated, "revoked", err)
+	case errors.Is(err, errTooMany):
+		return newRefusal(http.StatusTooManyRequests, CloseTooMany, "too_many", err)
 	case errors.Is(err, errTimeout):
 		return newRefusal(http.StatusRequestTimeout, CloseAuthTimeout, "auth_timeout", err)
 	case errors.Is(err, errFullAddress):

@@ -86,7 +86,7 @@ func FuzzDeskBody(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		origin, given, err := parseDeskBody(body)
+		origin, given, err := parseMember(body, "origin")
 		switch {
 		case err != nil && (origin != "" || given):
 			t.Errorf("parse: got %q and %v beside an error", origin, given)

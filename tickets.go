@@ -130,6 +130,9 @@ func (t *Tickets) make(id *Identity, origin, route string) (string, time.Time, e
 		return "", time.Time{}, ErrExpired
 	}
 	b := ticketBody{origin: origin, route: route, issued: now, expires: expires, identity: *id}
+	if id.Recheck && id.Issued.IsZero() {
+		b.identity.Issued = now // Its verifier has vouched for it now, and is not asked again.
+	}
 	rand.Read(b.id[:]) // Never fails: it ends the process instead.
 	plain, err := b.encode()
 	if err != nil {

@@ -98,7 +98,7 @@ func TestTicketCarriesIdentity(t *testing.T) {
 			{
 				"a deadline becomes an end",
 				usher.Identity{Subject: "device", Expires: now.Add(time.Hour), Recheck: true},
-				usher.Identity{Subject: "device", Expires: now.Add(time.Hour)},
+				usher.Identity{Subject: "device", Issued: now, Expires: now.Add(time.Hour)},
 			},
 			{
 				"numbers become JSON's",

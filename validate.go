@@ -15,7 +15,8 @@ func (g *Guard) Validate() error {
 			errs = append(errs, fmt.Errorf("Subprotocols: %q is no subprotocol of an application", p))
 		}
 	}
-	if l := g.Limits; l.Pending < 0 || l.PendingPerAddress < 0 || l.Verifying < 0 || l.FirstMessage < 0 || l.Verify < 0 {
+	if l := g.Limits; l.Pending < 0 || l.PendingPerAddress < 0 || l.Verifying < 0 || l.FirstMessage < 0 || l.Verify < 0 ||
+		l.Lifetime < 0 || l.PerIdentity < 0 {
 		errs = append(errs, errors.New("Limits: negative; leave a field 0 for its default"))
 	}
 	return errors.Join(append(errs, g.validateCarriers())...)

@@ -1,0 +1,129 @@
+package usher
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Renew gives the live connections of a session a fresh identity, without an
+// interruption: those with the issuer, subject and session of id that came in by
+// one of routes (see [Guard.Route]), or by any if none is named. They now end
+// when id does, and their handlers see its claims at once. A connection that was
+// renewed with a credential of a later time keeps that. It returns how many
+// connections there are, here and, after Join, on all nodes that answer.
+//
+// id comes from a verifier: Renew believes it. The error is ErrForbidden if the
+// session belongs to another subject, ErrExpired or ErrRevoked if id is, and
+// ErrUnavailable if there is no such connection here and the other nodes could
+// not be asked; then nothing has changed.
+func (s *Sessions) Renew(ctx context.Context, id *Identity, routes ...string) (int, error) {
+	full, err := s.accept(id)
+	if err != nil {
+		return 0, err
+	}
+	return s.renewAll(ctx, full, routes, nil)
+}
+
+// An asker judges a credential once more: see [Identity.Recheck].
+type asker func(context.Context) (*Identity, error)
+
+// renewAll is Renew on all nodes. Of again only this one knows: credentials do
+// not travel.
+func (s *Sessions) renewAll(ctx context.Context, id *Identity, routes []string, again asker) (int, error) {
+	here, err := s.renew(id, routes, again)
+	if err != nil {
+		return 0, err
+	}
+	there, err := s.tell(ctx, Notice{Renewal: &Renewal{Identity: *id, Routes: routes}, Made: time.Now().Round(0)})
+	if err != nil && here == 0 {
+		return 0, fmt.Errorf("%w: no live connection here, and other nodes could not be asked: %w", ErrUnavailable, err)
+	}
+	return here + there, nil
+}
+
+// renew is Renew on this node.
+func (s *Sessions) renew(id *Identity, routes []string, again asker) (n int, err error) {
+	list, err := s.ofSession(id, routes)
+	if err != nil {
+		return 0, err
+	}
+	for _, l := range list {
+		if l.renew(id, again) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// ofSession lists the connections of id's session on these routes.
+func (s *Sessions) ofSession(id *Identity, routes []string) ([]*lease, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.revoked.refuses(id, time.Now()); err != nil {
+		return nil, err
+	}
+	var list []*lease
+	for l := range s.sessions[id.Session].each(linkSession) {
+		switch now := l.identity.Load(); {
+		case now.Issuer != id.Issuer:
+		case now.Subject != id.Subject:
+			return nil, fmt.Errorf("%w: the session belongs to another subject", ErrForbidden)
+		case !l.plain && (len(routes) == 0 || slices.Contains(routes, l.visit.route)):
+			list = append(list, l)
+		}
+	}
+	return list, nil
+}
+
+// renew gives the connection a fresh identity of the same session, if it still
+// lives. One of a credential that was issued earlier than the last changes
+// nothing: a notice may overtake another, and fewer permissions must not become
+// more.
+func (l *lease) renew(fresh *Identity, again asker) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.identity.Load()
+	switch {
+	case l.over:
+		return false
+	case !fresh.Issued.IsZero() && fresh.Issued.Before(now.Issued):
+		return true
+	case l.guard.sessions.replace(l, fresh) != nil:
+		return false
+	}
+	if again != nil {
+		l.again = again
+	}
+	l.why, l.askAt = nil, time.Time{}
+	if l.timer != nil {
+		l.timer.Reset(l.plan(fresh))
+	}
+	e := l.visit.event(EventRenewed)
+	e.Carrier, e.Identity = l.carrier, fresh
+	l.report(e)
+	return true
+}
+
+// accept completes a verifier's yes, and checks it against what is revoked.
+func (s *Sessions) accept(id *Identity) (*Identity, error) {
+	full, err := accept(id)
+	if err != nil {
+		return nil, err
+	}
+	return full, s.admits(full)
+}
+
+// admits reports why a credential that its verifier takes is refused all the
+// same.
+func (s *Sessions) admits(id *Identity) error {
+	now := time.Now()
+	if !s.private && !id.Recheck && !id.Issued.IsZero() && now.Sub(id.Issued) > s.keep() {
+		return fmt.Errorf("%w: issued %v ago, and revocations are kept for %v", ErrExpired,
+			now.Sub(id.Issued).Round(time.Second), s.keep())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revoked.refuses(id, now)
+}

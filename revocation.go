@@ -1,0 +1,154 @@
+package usher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// A Revocation takes back credentials: it ends the connections that they have
+// opened, and no more are opened with them. It names exactly one of Subject,
+// Session and Token, or else Issuer; beside one of the others, Issuer narrows
+// it to who vouched for that.
+type Revocation struct {
+	// Subject is whose credentials are meant: all of them (the claim "sub").
+	Subject string `json:"subject,omitempty"`
+	// Session is the login whose credentials are meant: see [Identity.Session].
+	Session string `json:"session,omitempty"`
+	// Token is the one credential that is meant (the claim "jti").
+	Token string `json:"token,omitempty"`
+	// Issuer is whose credentials are meant (the claim "iss").
+	Issuer string `json:"issuer,omitempty"`
+	// Reason is for the log and whoever looks up an explain id. Clients never
+	// see it. At most 256 bytes. Default: none.
+	Reason string `json:"reason,omitempty"`
+	// IssuedBefore spares credentials that were issued at this time or later,
+	// so that whoever logs in again gets in. Times in tokens are mostly in whole
+	// seconds: a login within the second of the revocation counts as before it.
+	// At most a minute ahead. Default: now.
+	IssuedBefore time.Time `json:"issued_before,omitzero"`
+}
+
+// maxReason bounds a revocation's reason, and maxNamed what it names, in bytes.
+const (
+	maxReason = 256
+	maxNamed  = MaxToken
+)
+
+// Validate reports what is wrong with the fields: none or several of them name
+// something, or one is too long.
+func (r Revocation) Validate() error {
+	named := 0
+	for _, s := range []string{r.Subject, r.Session, r.Token} {
+		if s != "" {
+			named++
+		}
+	}
+	switch {
+	case named == 0 && r.Issuer == "":
+		return errors.New("revocation of nobody: it names no subject, session, token or issuer")
+	case named > 1:
+		return errors.New("revocation names more than one of subject, session and token")
+	case max(len(r.Subject), len(r.Session), len(r.Token), len(r.Issuer)) > maxNamed:
+		return errors.New("revocation names something of more than 8192 bytes")
+	case len(r.Reason) > maxReason:
+		return errors.New("revocation's reason has more than 256 bytes")
+	case time.Until(r.IssuedBefore) > time.Minute:
+		return errors.New("revocation's issued_before is more than a minute ahead")
+	}
+	return nil
+}
+
+// ErrRevoked is a credential that was taken back. The client is told to get a
+// fresh one (4401).
+var ErrRevoked = errors.New("credential revoked")
+
+// Revoke takes back the credentials that r names, on this node and, after Join,
+// on all: it ends the connections that they opened, with 4401 and the word
+// "revoked", and refuses them as long as [Sessions.Keep] says. It returns how many
+// connections it ends on this node, whose goodbyes may take 3 s.
+//
+// A credential that does not say when it was issued counts as issued before. So
+// that such a password, or another one that its verifier is asked about again
+// (see [Identity.Recheck]), can be used once more, it is refused for one minute
+// only.
+//
+// An error of Validate means that nothing was done. With ErrUnavailable it is
+// done here, and other nodes may not know: try again.
+func (s *Sessions) Revoke(ctx context.Context, r Revocation) (int, error) {
+	if err := r.Validate(); err != nil {
+		return 0, err
+	}
+	now := time.Now().Round(0)
+	if r.IssuedBefore.IsZero() {
+		r.IssuedBefore = now
+	}
+	n := Notice{Revocation: &r, Made: now, Until: now.Add(s.keep())}
+	ended := s.revoke(n)
+	if _, err := s.tell(ctx, n); err != nil {
+		return ended, fmt.Errorf("%w: revoked on this node, and other nodes may not know of it: %w", ErrUnavailable, err)
+	}
+	return ended, nil
+}
+
+// revoke does what n says, here.
+func (s *Sessions) revoke(n Notice) int {
+	ending := s.remember(n)
+	for _, l := range ending {
+		why := newRefusal(http.StatusUnauthorized, CloseUnauthenticated, "revoked", n.Revocation.cause())
+		why.Carrier = l.carrier
+		l.endLater(why)
+	}
+	return len(ending)
+}
+
+// remember notes the revocation and returns the connections that it ends.
+func (s *Sessions) remember(n Notice) []*lease {
+	r := n.Revocation
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked.add(n, time.Now())
+	from, of := &s.all, linkAll
+	switch {
+	case r.Subject != "":
+		from, of = s.subjects[r.Subject], linkSubject
+	case r.Session != "":
+		from, of = s.sessions[r.Session], linkSession
+	}
+	var ending []*lease
+	for l := range from.each(of) {
+		if l.indexed && r.matches(l.identity.Load()) {
+			ending = append(ending, l)
+		}
+	}
+	return ending
+}
+
+// matches reports whether r is about the credential that id comes from.
+func (r *Revocation) matches(id *Identity) bool {
+	switch {
+	case r.Issuer != "" && r.Issuer != id.Issuer,
+		r.Subject != "" && r.Subject != id.Subject,
+		r.Session != "" && r.Session != id.Session,
+		r.Token != "" && r.Token != id.Token:
+		return false
+	}
+	return id.Issued.IsZero() || id.Issued.Before(r.IssuedBefore)
+}
+
+// cause is the error behind what the revocation ends.
+func (r *Revocation) cause() error {
+	if r.Reason == "" {
+		return ErrRevoked
+	}
+	return fmt.Errorf("%w: %q", ErrRevoked, r.Reason)
+}
+
+func (s *Sessions) keep() time.Duration {
+	if s.Keep <= 0 {
+		return defaultKeep
+	}
+	return s.Keep
+}
