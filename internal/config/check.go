@@ -34,9 +34,7 @@ func (k *checker) check() {
 	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
 		k.report(path{"proxy_protocol"}, "needs trusted_proxies: without, nobody's PROXY header is believed")
 	}
-	if c.Engine != nil && !c.Engine.Memory && k.reports.clean(path{"engine"}) {
-		k.report(path{"engine", "memory"}, "want true; it is the one engine of this version")
-	}
+	k.engine(path{"engine"}, &c.Engine)
 	k.pair(path{"tls"}, c.TLS)
 	for _, name := range sorted(c.Verifiers) {
 		k.verifier(path{"verifiers", name}, name, c.Verifiers[name])

@@ -29,6 +29,9 @@ func (k *checker) route(p path, r *Route) {
 	k.upstream(p, r)
 	k.headers(p, r)
 	k.carriers(p.with("carriers"), r)
+	if l := r.Limits; l.WhenFull == "replace" && l.MaxConnections == 0 {
+		k.report(p.with("limits", "when_full"), "needs max_connections: without, nobody's connections are ever full")
+	}
 }
 
 // routeHosts reports names that the public listener does not answer to.

@@ -8,8 +8,9 @@ import (
 // A Config is a whole usher.yaml, checked and with its defaults filled in.
 //
 // The comments here are those of the JSON schema and of the reference page,
-// and the tags say what is so of a key: its default, and whether it is
-// required, may be zero, or belongs to a later version.
+// and the tags say what is so of a key: its default and bounds, which key it is
+// beside, and whether it is required, may be zero, or belongs to a later
+// version.
 type Config struct {
 	// Address of the public listener, as host:port. Default: 127.0.0.1:8080.
 	Listen Address `yaml:"listen" default:"127.0.0.1:8080"`
@@ -31,8 +32,12 @@ type Config struct {
 	// Whether connections from trusted_proxies begin with a PROXY protocol
 	// header, version 1 or 2. Default: false.
 	ProxyProtocol bool `yaml:"proxy_protocol" default:"false"`
-	// Where spent tickets and the like are kept. Default: in memory.
-	Engine *Engine `yaml:"engine"`
+	// Where spent tickets, revocations and API keys are kept. Default: data:
+	// ./data, beside the configuration file, or in the working directory where
+	// there is none.
+	Engine Engine `yaml:"engine" default:"data: ./data"`
+	// What is known of sessions.
+	Sessions Sessions `yaml:"sessions"`
 	// Own tokens.
 	Issuer *Later `yaml:"issuer" rule:"later"`
 	// Who judges credentials, by names that carriers use in their verify.
@@ -61,16 +66,13 @@ type TLS struct {
 	Key File `yaml:"key" rule:"required"`
 }
 
-// An Engine keeps what several nodes must agree about. Exactly one key is
-// given.
-type Engine struct {
-	// Keep it in this process, for one node: tickets from before a restart are
-	// refused.
-	Memory bool `yaml:"memory"`
-	// A directory of an embedded store.
-	Data *Later `yaml:"data" rule:"later"`
-	// A cluster of others.
-	NATS *Later `yaml:"nats" rule:"later"`
+// Sessions says what is known of sessions, which are the connections of one
+// login.
+type Sessions struct {
+	// How long a revocation is remembered. It is also how old a credential may be
+	// that says when it was issued: one from before is refused, since nobody
+	// knows any more whether it was revoked. From 1m to 8760h. Default: 24h.
+	KeepRevocations time.Duration `yaml:"keep_revocations" default:"24h" min:"1m" max:"8760h"`
 }
 
 // A Log says what is logged.

@@ -29,6 +29,10 @@ func (d *decoder) decode(n *node, v reflect.Value, p path) {
 		d.readText(n, v, p, read)
 		return
 	}
+	if v.Type() == reflect.TypeFor[Servers]() {
+		d.servers(n, v, p)
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		d.section(n, v, p)
@@ -180,7 +184,7 @@ func (d *decoder) section(n *node, v reflect.Value, p path) {
 		}
 	}
 	if what, ok := choices[v.Type()]; ok && d.reports.clean(p) {
-		d.choice(n, what, keysOf(v.Type()), p)
+		d.choice(n, what, v.Type(), p)
 	}
 }
 
@@ -204,49 +208,52 @@ func (d *decoder) hint(key string, section reflect.Type) string {
 	return "; known here: " + strings.Join(keys, ", ")
 }
 
-// bounds holds what a field's tags say against its value.
-func (d *decoder) bounds(f field, n *node, v reflect.Value, p path) {
-	if !d.reports.clean(p) {
-		return
-	}
-	empty := v.IsZero() || (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.Len() == 0
-	switch {
-	case v.CanInt() && (v.Int() < 0 || v.Int() == 0 && !f.zero):
-		d.reports.add(n.at, p, "want more than 0")
-	case len(f.enum) > 0 && !slices.Contains(f.enum, v.String()):
-		d.reports.add(n.at, p, "want %s%s", oneOf(f.enum, "or"), didYouMean(v.String(), f.enum))
-	case v.Kind() == reflect.String && empty:
-		d.reports.add(n.at, p, "empty; leave it out for its default, or give a value")
-	case f.required && empty:
-		d.reports.add(n.at, p, "empty; want at least one")
-	}
-}
-
 // missing gives a field that is not there its default.
 func (d *decoder) missing(n *node, f field, v reflect.Value, p path) {
 	at := p.with(f.key)
 	switch {
 	case f.required:
 		d.reports.add(n.at, at, "missing; it is required")
+	case isSection(f.typ):
+		section := &node{at: n.at}
+		if key, text, ok := strings.Cut(f.fallback, ": "); ok {
+			section.kind = mapping
+			section.members = []member{{key, n.at, &node{at: n.at, kind: raw, text: text}}}
+		}
+		d.decode(section, v, at)
 	case f.fallback != "":
 		d.decode(&node{at: n.at, kind: raw, text: f.fallback}, v, at)
-	case isSection(f.typ):
-		d.decode(&node{at: n.at}, v, at)
 	}
 }
 
-// choice reports a section that has not exactly one key.
-func (d *decoder) choice(n *node, what string, keys []string, p path) {
-	given := make([]string, 0, len(n.members))
+// choice reports a section that has not exactly one of its keys, and keys
+// without the one that they are beside.
+func (d *decoder) choice(n *node, what string, section reflect.Type, p path) {
+	keys := choicesOf(section)
+	var given []string
+	at := n.at
 	for _, m := range n.members {
+		if !slices.Contains(keys, m.key) {
+			continue
+		}
 		given = append(given, m.key)
+		if m.at.in.variable {
+			at = m.at // The one to look at: in the file there may be a single key.
+		}
 	}
-	switch len(given) {
-	case 1:
-	case 0:
+	switch {
+	case len(n.members) == 0:
 		d.reports.add(n.at, p, "empty; want %s: %s", what, oneOf(keys, "or"))
-	default:
-		d.reports.add(n.at, p, "got %s; %s is one of them", oneOf(given, "and"), what)
+	case len(given) == 0:
+		d.reports.add(n.at, p, "want %s: %s", what, oneOf(keys, "or"))
+	case len(given) > 1:
+		d.reports.add(at, p, "got %s; %s is one of them", oneOf(given, "and"), what)
+	}
+	for _, f := range fieldsOf(section) {
+		i := slices.IndexFunc(n.members, func(m member) bool { return m.key == f.key })
+		if i >= 0 && len(given) == 1 && f.beside != "" && given[0] != f.beside {
+			d.reports.add(n.members[i].at, p.with(f.key), "is for %s, and there is none", f.beside)
+		}
 	}
 }
 

@@ -81,7 +81,8 @@ func (v variable) apply(root *node, r *report) bool {
 	at := place{in: in, line: 1, column: 1}
 	value := &node{at: at, kind: raw, text: v.value, origin: v.value}
 	t := elem(v.typ)
-	listed := t != reflect.TypeFor[Upstreams]() || strings.HasPrefix(strings.TrimSpace(v.value), "[")
+	one := t == reflect.TypeFor[Upstreams]() || t == reflect.TypeFor[Servers]()
+	listed := !one || strings.HasPrefix(strings.TrimSpace(v.value), "[")
 	if isSection(t) || t.Kind() == reflect.Map || t.Kind() == reflect.Slice && listed {
 		parsed, err := parseYAML(in, v.value)
 		if err != nil {

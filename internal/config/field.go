@@ -12,7 +12,9 @@ type field struct {
 	index    int
 	typ      reflect.Type
 	fallback string // The default as it would be written, if it has one.
+	min, max string // The least and the most, as they would be written. A zero that may be is let pass.
 	enum     []string
+	beside   string // The key of the same section without which it has no meaning.
 	required bool
 	zero     bool // A number or time may be 0.
 	later    bool // The design has it, this version refuses it.
@@ -26,6 +28,7 @@ func fieldsOf(section reflect.Type) []field {
 		rules := strings.Split(f.Tag.Get("rule"), ",")
 		one := field{
 			key: f.Tag.Get("yaml"), index: i, typ: f.Type, fallback: f.Tag.Get("default"),
+			min: f.Tag.Get("min"), max: f.Tag.Get("max"), beside: f.Tag.Get("beside"),
 			required: slices.Contains(rules, "required"),
 			zero:     slices.Contains(rules, "zero"),
 			later:    slices.Contains(rules, "later"),
@@ -38,8 +41,8 @@ func fieldsOf(section reflect.Type) []field {
 	return list
 }
 
-// choices are the sections of which exactly one key is given, and what such a
-// section is called.
+// choices are the sections of which exactly one key is given, those apart that
+// are beside one, and what such a section is called.
 var choices = map[reflect.Type]string{
 	reflect.TypeFor[Engine]():       "an engine",
 	reflect.TypeFor[Verifier]():     "a verifier",
@@ -52,6 +55,17 @@ func keysOf(section reflect.Type) []string {
 	var keys []string
 	for _, f := range fieldsOf(section) {
 		if !f.later {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
+}
+
+// choicesOf are the keys of which a section has exactly one.
+func choicesOf(section reflect.Type) []string {
+	var keys []string
+	for _, f := range fieldsOf(section) {
+		if !f.later && f.beside == "" {
 			keys = append(keys, f.key)
 		}
 	}

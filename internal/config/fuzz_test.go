@@ -18,6 +18,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("verifiers: {a: &b {jwt: *b}}\n<<: {}\n? x\n: y\n", "USHER_VERIFIERS_A_B_JWT_ISSUER=x")
 	f.Add("a: |\n  x\n - é: [\"\n", "USHER_ROUTES_0_CARRIERS=[{cookie: ")
 	f.Add("routes: [{identity: {headers: {x: y, X: z}, jwt: x}, upstream_headers: {a: {env: B}}}]", "USHER_ROUTES_0_UPSTREAM_HEADERS_X_Y_ENV=Z")
+	f.Add("engine: {nats: nats://a:1,é:2,c, d, replicas: [ws://x:1, {y:2}, \"z\":3]}\n", "USHER_ENGINE={nats: tls://a,b@c}")
 	file := filepath.Join(f.TempDir(), "usher.yaml")
 	f.Fuzz(func(t *testing.T, text, variable string) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -18,7 +18,10 @@ func verify(names ...string) *config.Verify { return &config.Verify{Verify: name
 
 // limits are the defaults.
 func limits() config.Limits {
-	return config.Limits{Pending: 1000, PendingPerAddress: 20, FirstMessage: 10 * time.Second, Verify: 3 * time.Second}
+	return config.Limits{
+		Pending: 1000, PendingPerAddress: 20, FirstMessage: 10 * time.Second, Verify: 3 * time.Second,
+		Ping: time.Minute, WhenFull: "refuse",
+	}
 }
 
 // whole is what testdata/good/whole.txtar says.
@@ -29,13 +32,15 @@ func whole() *config.Config {
 	login, local := jwt("https://login.example.com"), jwt("test")
 	login.JWKS = "https://login.example.com/keys.json"
 	local.HS256SecretFile = "secret"
-	idle := limits()
-	idle.Idle = time.Hour
+	every := limits()
+	every.Idle, every.Lifetime, every.Ping = time.Hour, 12*time.Hour, 0
+	every.MaxConnections, every.WhenFull = 5, "replace"
 	return &config.Config{
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081",
 		Hosts:          []string{"localhost", "app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		Engine:         &config.Engine{Memory: true},
+		Engine:         config.Engine{Memory: true},
+		Sessions:       config.Sessions{KeepRevocations: 30 * time.Minute},
 		Verifiers: map[string]*config.Verifier{
 			"login": {JWT: login}, "local": {JWT: local}, "users": {Htpasswd: "users"},
 			"app": {Ask: &config.Ask{
@@ -82,7 +87,7 @@ func whole() *config.Config {
 				{Bearer: verify("local", "app")},
 				{FirstMessage: &config.FirstMessage{Type: "login", Token: "jwt"}},
 			},
-			Limits: idle,
+			Limits: every,
 		}},
 		Log: config.Log{Level: "debug", Format: "json"},
 	}
@@ -114,6 +119,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := &config.Config{
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081",
+		Engine: config.Engine{Data: "data"}, Sessions: config.Sessions{KeepRevocations: 24 * time.Hour},
 		Log: config.Log{Level: "info", Format: "text"}, Drain: 5 * time.Second,
 	}
 	if diff := cmp.Diff(want, got, equal); diff != "" {

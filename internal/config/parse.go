@@ -132,14 +132,18 @@ func convert(in *source, n ast.Node, above place) *node {
 			if item != nil {
 				at = placeOf(in, item.GetToken(), at)
 			}
-			out.items = append(out.items, convert(in, item, at))
+			value := convert(in, item, at)
+			adjoinItem(in, item, value)
+			out.items = append(out.items, value)
 		}
 	case *ast.MappingNode:
 		out.kind = mapping
 		for _, m := range n.Values {
 			out.members = append(out.members, convertMember(in, m, above))
 		}
-		if !n.IsFlowStyle && len(out.members) > 0 {
+		if n.IsFlowStyle {
+			adjoinServers(in, out)
+		} else if len(out.members) > 0 {
 			out.at = out.members[0].at
 		}
 	case *ast.MappingValueNode:

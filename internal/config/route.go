@@ -38,7 +38,7 @@ type Route struct {
 	Carriers []*Carrier `yaml:"carriers" rule:"required"`
 	// What the upstream is told about who is there.
 	Identity Identity `yaml:"identity"`
-	// Bounds of what waits.
+	// Bounds of what waits, and of connections.
 	Limits Limits `yaml:"limits"`
 }
 
@@ -60,7 +60,7 @@ type SecretSource struct {
 	Env string `yaml:"env"`
 }
 
-// Limits bounds what waits on a route.
+// Limits bounds what waits on a route, and its connections.
 type Limits struct {
 	// How many sockets may be without a verdict, or on their way out, at one
 	// time; beyond, the newest is refused with 503. Default: 1000.
@@ -76,4 +76,17 @@ type Limits struct {
 	// How long a connection may be without a byte in either direction. Default:
 	// 0s, for ever.
 	Idle time.Duration `yaml:"idle" default:"0s" rule:"zero"`
+	// How long a connection may live, whatever its credential says. Default: 0s,
+	// for ever.
+	Lifetime time.Duration `yaml:"lifetime" default:"0s" rule:"zero"`
+	// When nothing came from the client for this long it is pinged, and its
+	// connection ended if again nothing comes for as long. At least 1s; 0s is
+	// never. Default: 60s.
+	Ping time.Duration `yaml:"ping" default:"60s" min:"1s" rule:"zero"`
+	// How many connections one identity, which is an issuer and a subject, may
+	// have at one time, on this route and this node. Default: 0, any number.
+	MaxConnections int `yaml:"max_connections" default:"0" rule:"zero"`
+	// Who loses where max_connections are there: refuse turns the newest away
+	// with 4429, replace ends the oldest with 4403. Default: refuse.
+	WhenFull string `yaml:"when_full" default:"refuse" enum:"refuse,replace"`
 }

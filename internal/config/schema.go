@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 // The comments of the keys are in these files, and nowhere else.
 //
-//go:embed config.go verifier.go route.go carrier.go
+//go:embed config.go engine.go verifier.go route.go carrier.go
 var commented embed.FS
 
 // Schema returns the JSON Schema (draft 2020-12) of usher.yaml, for editors to
@@ -80,7 +81,11 @@ func describe(def *jsonschema.Schema, section reflect.Type) {
 		one := uint64(1)
 		switch elem(f.typ).Kind() {
 		case reflect.Int:
-			p.Minimum = "1"
+			p.Minimum = json.Number(cmp.Or(f.min, "1"))
+			if f.zero {
+				p.Minimum = "0"
+			}
+			p.Maximum = json.Number(f.max)
 		case reflect.Slice:
 			if f.required && p.Type == "array" {
 				p.MinItems = &one
@@ -88,15 +93,37 @@ func describe(def *jsonschema.Schema, section reflect.Type) {
 		}
 	}
 	if _, choice := choices[section]; choice {
-		one := uint64(1)
+		choose(def, section)
+	}
+}
+
+// choose says that exactly one key of a section is given, and which one others
+// are beside.
+func choose(def *jsonschema.Schema, section reflect.Type) {
+	one, whole := uint64(1), true
+	for _, f := range fieldsOf(section) {
+		if f.beside == "" {
+			continue
+		}
+		if def.DependentRequired == nil {
+			def.DependentRequired = make(map[string][]string)
+		}
+		def.DependentRequired[f.key] = []string{f.beside}
+		whole = false
+	}
+	if whole {
 		def.MinProperties, def.MaxProperties = &one, &one
+		return
+	}
+	for _, key := range choicesOf(section) {
+		def.OneOf = append(def.OneOf, &jsonschema.Schema{Required: []string{key}})
 	}
 }
 
 // defaultOf returns the default of a key as JSON has it, or nil.
 func defaultOf(f field) any {
-	if f.fallback == "" {
-		return nil
+	if f.fallback == "" || isSection(elem(f.typ)) {
+		return nil // That of a section is in its description.
 	}
 	switch f.typ.Kind() {
 	case reflect.Bool:
@@ -123,7 +150,13 @@ func textSchema(t reflect.Type) *jsonschema.Schema {
 		one := uint64(1)
 		url := &jsonschema.Schema{Type: "string", Pattern: `^(wss?|ws\+unix)://`}
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{url, {Type: "array", Items: url, MinItems: &one}}}
-	case reflect.TypeFor[Address](), reflect.TypeFor[File](), reflect.TypeFor[HeaderName]():
+	case reflect.TypeFor[Servers]():
+		one := uint64(1)
+		const host = `([^\s,@/?#]+)`
+		all := &jsonschema.Schema{Type: "string", Pattern: `^(nats|tls)://` + host + `(,((nats|tls)://)?` + host + `)*$`}
+		each := &jsonschema.Schema{Type: "string", Pattern: `^(nats|tls)://` + host + `$`}
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{all, {Type: "array", Items: each, MinItems: &one}}}
+	case reflect.TypeFor[Address](), reflect.TypeFor[File](), reflect.TypeFor[Dir](), reflect.TypeFor[HeaderName]():
 		return &jsonschema.Schema{Type: "string", Pattern: "."}
 	case reflect.TypeFor[URL]():
 		return &jsonschema.Schema{Type: "string", Format: "uri", Pattern: "^https?://"}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/usher-ws/usher/internal/config"
 )
 
@@ -20,6 +22,10 @@ type definition struct {
 	Required   []string            `json:"required"`
 	// Order of Properties in the document, which a map forgets.
 	order []string
+	// OneOf are the keys of which exactly one is given, Beside those that need
+	// another one.
+	OneOf  []struct{ Required []string } `json:"oneOf"`
+	Beside map[string][]string           `json:"dependentRequired"`
 	// Additional says whether other keys are allowed.
 	Additional *bool  `json:"additionalProperties"`
 	About      string `json:"description"`
@@ -37,6 +43,8 @@ type property struct {
 	Items       *property       `json:"items"`
 	AnyOf       []property      `json:"anyOf"`
 	Values      *property       `json:"additionalProperties"`
+	Minimum     *int            `json:"minimum"`
+	Maximum     *int            `json:"maximum"`
 }
 
 // UnmarshalJSON also takes the order of the keys.
@@ -140,6 +148,45 @@ func TestSchema(t *testing.T) {
 	for _, later := range []string{"hub", "issuer"} {
 		if _, ok := s.Properties[later]; ok {
 			t.Errorf("got the key %s, which this version refuses", later)
+		}
+	}
+}
+
+// An editor is told which keys of an engine go together, and the bounds of
+// numbers.
+func TestSchemaEngine(t *testing.T) {
+	s := readSchema(t)
+	e := s.Definitions["Engine"]
+	var one []string
+	for _, alternative := range e.OneOf {
+		one = append(one, alternative.Required...)
+	}
+	if want := []string{"data", "nats", "memory"}; !slices.Equal(one, want) {
+		t.Errorf("got one of %v, want %v", one, want)
+	}
+	nats := []string{"nats"}
+	want := map[string][]string{"replicas": nats, "credentials": nats, "ca": nats}
+	if diff := cmp.Diff(want, e.Beside); diff != "" {
+		t.Errorf("keys beside others, -want +got:\n%s", diff)
+	}
+	bounds := []struct {
+		name string
+		of   property
+		want [2]int // Below 0 where there is none.
+	}{
+		{"engine.replicas", e.Properties["replicas"], [2]int{1, 5}},
+		{"limits.pending", s.Definitions["Limits"].Properties["pending"], [2]int{1, -1}},
+		{"limits.max_connections", s.Definitions["Limits"].Properties["max_connections"], [2]int{0, -1}},
+	}
+	for _, b := range bounds {
+		got := [2]int{-1, -1}
+		for i, bound := range []*int{b.of.Minimum, b.of.Maximum} {
+			if bound != nil {
+				got[i] = *bound
+			}
+		}
+		if got != b.want {
+			t.Errorf("%s: got the bounds %v, want %v", b.name, got, b.want)
 		}
 	}
 }

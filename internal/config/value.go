@@ -20,6 +20,9 @@ type Address string
 // the configuration file, and no longer is.
 type File string
 
+// A Dir is the name of a directory, as that of a File.
+type Dir string
+
 // A URL is an absolute http or https URL, without user name and password.
 type URL string
 
@@ -31,6 +34,8 @@ type HeaderName string
 var readers = map[reflect.Type]func(text, dir string) (any, error){
 	reflect.TypeFor[Address]():       func(text, _ string) (any, error) { return readAddress(text) },
 	reflect.TypeFor[File]():          func(text, dir string) (any, error) { return readFile(text, dir) },
+	reflect.TypeFor[Dir]():           func(text, dir string) (any, error) { return readDir(text, dir) },
+	reflect.TypeFor[server]():        func(text, _ string) (any, error) { return readServer(text) },
 	reflect.TypeFor[URL]():           func(text, _ string) (any, error) { return readURL(text) },
 	reflect.TypeFor[HeaderName]():    func(text, _ string) (any, error) { return readHeaderName(text) },
 	reflect.TypeFor[Upstream]():      func(text, dir string) (any, error) { return readUpstream(text, dir) },
@@ -55,6 +60,13 @@ func readFile(text, dir string) (File, error) {
 		return "", errors.New("want the name of a file")
 	}
 	return File(inDirectory(text, dir)), nil
+}
+
+func readDir(text, dir string) (Dir, error) {
+	if text == "" || strings.ContainsRune(text, 0) {
+		return "", errors.New("want the name of a directory")
+	}
+	return Dir(inDirectory(text, dir)), nil
 }
 
 // inDirectory returns name as seen from where the program runs.
