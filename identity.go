@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -90,4 +91,12 @@ func derivedSession(issuer, subject string) string {
 	h.Write([]byte{0})
 	h.Write([]byte(subject))
 	return base64url.EncodeToString(h.Sum(nil)[:16])
+}
+
+// clone returns a copy, with claims of its own at the top level: what a caller
+// adds to its Claims is seen by nobody else.
+func (id *Identity) clone() *Identity {
+	c := *id
+	c.Claims = maps.Clone(id.Claims)
+	return &c
 }

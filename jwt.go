@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,8 @@ const (
 // expired from the second that "exp" names, without leeway. A time may have a
 // fraction; one that is outside of the years 1970 to 9999 counts as the nearest
 // inside.
+//
+// It must not be copied after first use.
 type JWT struct {
 	// Issuer is what "iss" must be, exactly. Required.
 	Issuer string
@@ -53,6 +56,13 @@ type JWT struct {
 	// differ. A negative one is none. It does not apply to "exp".
 	// Default: 30 s.
 	Leeway time.Duration
+	// Cache is how many tokens are remembered whose signature was good, by their
+	// digests: one that comes again before it expires costs a hash, as long as
+	// its key is among Keys. An entry takes 1 to 2 KB. Default: 10,000; a
+	// negative one is none.
+	Cache int
+
+	known jwtCache
 }
 
 // Validate reports which required field is missing, or what is wrong with Keys
@@ -94,20 +104,59 @@ func (j *JWT) Verify(ctx context.Context, c Credential) (*Identity, error) {
 	if err := j.required(); err != nil {
 		return nil, fmt.Errorf("verify jwt: %w: %w", ErrUnavailable, err)
 	}
-	id, err := j.verify(ctx, c.Secret.Reveal())
+	token := c.Secret.Reveal()
+	if len(token) > MaxToken {
+		return nil, fmt.Errorf("verify jwt: token of %d bytes, at most %d", len(token), MaxToken)
+	}
+	known, err := j.recall(ctx, c.Secret)
+	if err == nil {
+		err = j.checkTimes(known, time.Now())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("verify jwt: %w", err)
 	}
-	return id, nil
+	return known.identity.clone(), nil
 }
 
-// verify goes from what is cheap to what is dear. The claims are read before
-// the signature is checked, since "iss" says whether the token is ours to
-// judge; nothing else in them counts before.
-func (j *JWT) verify(ctx context.Context, token string) (*Identity, error) {
-	if len(token) > MaxToken {
-		return nil, fmt.Errorf("token of %d bytes, at most %d", len(token), MaxToken)
+// recall is verify for a token that may be remembered.
+func (j *JWT) recall(ctx context.Context, token Secret) (*knownJWT, error) {
+	most := j.cacheSize()
+	if most == 0 {
+		return j.verify(ctx, token.Reveal())
 	}
+	sum := token.digest()
+	known := j.known.find(sum, most)
+	if known != nil && j.stillKnown(ctx, known) {
+		return known, nil
+	}
+	fresh, err := j.verify(ctx, token.Reveal())
+	switch {
+	case err == nil:
+		j.known.add(sum, fresh, most)
+	case known != nil:
+		j.known.forget(sum)
+	}
+	return fresh, err
+}
+
+func (j *JWT) cacheSize() int {
+	if j.Cache == 0 {
+		return defaultJWTCache
+	}
+	return max(j.Cache, 0)
+}
+
+// stillKnown reports whether the key that has signed a token is one of ours
+// still.
+func (j *JWT) stillKnown(ctx context.Context, known *knownJWT) bool {
+	keys, err := j.Keys.Keys(ctx, known.keyID)
+	return err == nil && slices.ContainsFunc(keys, func(k Key) bool { return k.same(&known.key) })
+}
+
+// verify goes from what is cheap to what is dear, and leaves the times to
+// checkTimes. The claims are read before the signature is checked, since "iss"
+// says whether the token is ours to judge; nothing else in them counts before.
+func (j *JWT) verify(ctx context.Context, token string) (*knownJWT, error) {
 	payload, err := splitToken(token)
 	if err != nil {
 		return nil, err
@@ -130,10 +179,16 @@ func (j *JWT) verify(ctx context.Context, token string) (*Identity, error) {
 	if err := j.checkHeader(&jws.Signatures[0].Protected); err != nil {
 		return nil, err
 	}
-	if err := j.checkSignature(ctx, jws); err != nil {
+	key, err := j.checkSignature(ctx, jws)
+	if err != nil {
 		return nil, err
 	}
-	return j.identity(claims, time.Now())
+	known, err := j.identity(claims)
+	if err != nil {
+		return nil, err
+	}
+	known.key, known.keyID = *key, jws.Signatures[0].Protected.KeyID
+	return known, nil
 }
 
 // checkHeader refuses what would change the meaning of the token (RFC 7515
@@ -184,14 +239,14 @@ func bareType(typ string) string {
 }
 
 // checkSignature tries the keys that may have signed the token, as far as they
-// are of the algorithm that it names.
-func (j *JWT) checkSignature(ctx context.Context, jws *jose.JSONWebSignature) error {
+// are of the algorithm that it names, and returns the one that has.
+func (j *JWT) checkSignature(ctx context.Context, jws *jose.JSONWebSignature) (*Key, error) {
 	header := &jws.Signatures[0].Protected
 	keys, err := j.Keys.Keys(ctx, header.KeyID)
 	if err != nil {
 		// Whatever went wrong, it is not known to be the token. Fail closed,
 		// and let the client come back.
-		return fmt.Errorf("find the key: %w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("find the key: %w: %w", ErrUnavailable, err)
 	}
 	alg, tried := jose.SignatureAlgorithm(header.Algorithm), 0
 	for i := range keys {
@@ -202,12 +257,12 @@ func (j *JWT) checkSignature(ctx context.Context, jws *jose.JSONWebSignature) er
 			break
 		}
 		if _, err := jws.Verify(keys[i].material()); err == nil {
-			return nil
+			return &keys[i], nil
 		}
 	}
 	if tried == 0 {
 		// Quoted and cut short, since it is a stranger's text.
-		return fmt.Errorf("no key for its algorithm and key id %.40q", header.KeyID)
+		return nil, fmt.Errorf("no key for its algorithm and key id %.40q", header.KeyID)
 	}
-	return errors.New("wrong signature")
+	return nil, errors.New("wrong signature")
 }

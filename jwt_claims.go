@@ -118,13 +118,13 @@ func plainNumbers(v any) any {
 }
 
 // identity judges the claims of a token whose signature is good (RFC 7519
-// §4.1, RFC 9068 §4). Whether it is expired comes last: only then is it known
-// that it was good.
-func (j *JWT) identity(claims Claims, now time.Time) (*Identity, error) {
+// §4.1, RFC 9068 §4), all but the times.
+func (j *JWT) identity(claims Claims) (*knownJWT, error) {
 	if !isAudience(claims["aud"], j.Audience) {
 		return nil, errors.New("for another audience")
 	}
-	id := &Identity{Issuer: j.Issuer, Claims: claims}
+	known := &knownJWT{identity: Identity{Issuer: j.Issuer, Claims: claims}}
+	id := &known.identity
 	var err error
 	if id.Subject, err = textClaim(claims, "sub"); err != nil {
 		return nil, err
@@ -147,21 +147,25 @@ func (j *JWT) identity(claims Claims, now time.Time) (*Identity, error) {
 	if id.Issued, err = timeClaim(claims, "iat"); err != nil {
 		return nil, err
 	}
-	notBefore, err := timeClaim(claims, "nbf")
-	if err != nil {
+	if known.notBefore, err = timeClaim(claims, "nbf"); err != nil {
 		return nil, err
 	}
+	return known, nil
+}
+
+// checkTimes judges the times of a token that is good otherwise. Whether it is
+// expired comes last: only then is it known that it was good.
+func (j *JWT) checkTimes(known *knownJWT, now time.Time) error {
 	latest := now.Add(j.leeway())
-	if latest.Before(id.Issued) {
-		return nil, errors.New("issued in the future")
+	switch {
+	case latest.Before(known.identity.Issued):
+		return errors.New("issued in the future")
+	case latest.Before(known.notBefore):
+		return errors.New("not valid yet")
+	case !now.Before(known.identity.Expires):
+		return ErrExpired
 	}
-	if latest.Before(notBefore) {
-		return nil, errors.New("not valid yet")
-	}
-	if !now.Before(id.Expires) {
-		return nil, ErrExpired
-	}
-	return id, nil
+	return nil
 }
 
 func (j *JWT) leeway() time.Duration {

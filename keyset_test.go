@@ -254,7 +254,7 @@ func TestKeyConceals(t *testing.T) {
 	}
 	v := &usher.JWT{Issuer: jwtIssuer, Audience: jwtAudience, Keys: keys}
 	var buf bytes.Buffer
-	for _, thing := range []any{key, &key, []usher.Key{key}, keys, v, *v} {
+	for _, thing := range []any{key, &key, []usher.Key{key}, keys, v} {
 		fmt.Fprintf(&buf, "%v %+v %#v %s", thing, thing, thing, thing)
 		slog.New(slog.NewTextHandler(&buf, nil)).Info("key", "key", thing)
 		slog.New(slog.NewJSONHandler(&buf, nil)).Info("key", "key", thing)

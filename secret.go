@@ -40,7 +40,18 @@ func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-func (s Secret) digest() [sha256.Size]byte { return sha256.Sum256([]byte(s.Reveal())) }
+// digest hashes in pieces, since a copy of the whole could be large.
+func (s Secret) digest() (sum [sha256.Size]byte) {
+	h := sha256.New()
+	var piece [256]byte
+	for text := s.Reveal(); text != ""; {
+		n := copy(piece[:], text)
+		h.Write(piece[:n])
+		text = text[n:]
+	}
+	h.Sum(sum[:0])
+	return sum
+}
 
 // String returns "[redacted]".
 func (s Secret) String() string { return redacted }
