@@ -24,6 +24,23 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut 
 		g.refuse(w, r, v, cut.offer, refusalFor(err))
 		return
 	}
+	c, buf, err := hijack(w)
+	if err != nil {
+		g.room.leave(v.client)
+		g.refusePlain(w, refusalFor(errors.Join(errFault, err)))
+		return
+	}
+	if !g.detach {
+		g.listen(r, v, cut, l, c, buf, next)
+		return
+	}
+	l.untie()
+	g.detached(func() { g.listen(r, v, cut, l, c, buf, next) })
+}
+
+// listen is await for a connection that was taken over, with its place in the
+// waiting room.
+func (g *guardState) listen(r *http.Request, v visit, cut *cutting, l *lease, c *conn, buf *bufio.ReadWriter, next http.Handler) {
 	waiting := true
 	leave := func() {
 		if waiting {
@@ -32,11 +49,6 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut 
 		}
 	}
 	defer leave()
-	c, buf, err := hijack(w)
-	if err != nil {
-		g.refusePlain(w, refusalFor(errors.Join(errFault, err)))
-		return
-	}
 	seated := false
 	defer func() {
 		if !seated { // Also if the verifier panics: net/http leaves c open.

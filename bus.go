@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -64,17 +65,20 @@ func (s *Sessions) Join(ctx context.Context, b Bus) (leave func(), err error) {
 		s.bus.Store(nil)
 		return nil, fmt.Errorf("join bus: %w", err)
 	}
-	return func() {
+	return sync.OnceFunc(func() {
 		stop()
 		s.bus.Store(nil)
-	}, nil
+	}), nil
 }
 
 // hear does what another node tells. What cannot be right is left undone: nodes
 // check what they say.
 func (s *Sessions) hear(n Notice) int {
 	switch {
-	case n.Revocation != nil && n.Renewal == nil && n.Revocation.Validate() == nil && !n.Revocation.IssuedBefore.IsZero():
+	case n.Revocation != nil && n.Renewal == nil:
+		if n.Revocation.validateNames() != nil || n.Revocation.IssuedBefore.IsZero() || !time.Now().Before(n.Until) {
+			return 0
+		}
 		return s.revoke(n)
 	case n.Renewal != nil && n.Revocation == nil:
 		id, err := s.accept(&n.Renewal.Identity)

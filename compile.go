@@ -22,6 +22,7 @@ type guardState struct {
 	limits       Limits
 	room         waitingRoom // Sockets that the Guard has answered itself.
 	judging      waitingRoom // Requests whose credential is with its verifier.
+	detach       bool
 	deny         func(http.ResponseWriter, *http.Request, error)
 	sessions     *Sessions
 	observe      func(context.Context, Event)
@@ -35,7 +36,7 @@ func (g *Guard) compile() *guardState {
 		s := &guardState{
 			extract: newExtractor(g.Carriers), policy: newOriginPolicy(g), proxies: g.TrustedProxies,
 			subprotocols: g.Subprotocols, route: g.Route, limits: g.Limits.withDefaults(), deny: g.Deny,
-			sessions: g.Sessions, observe: g.Observe, log: g.Log,
+			sessions: g.Sessions, observe: g.Observe, log: g.Log, detach: g.Detach,
 		}
 		if s.log == nil {
 			s.log = slog.Default()

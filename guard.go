@@ -50,6 +50,12 @@ type Guard struct {
 	// Sessions are the live connections, which several Guards may share.
 	// Default: this Guard's own.
 	Sessions *Sessions
+	// Detach has upgrades served in a goroutine of their own as soon as the
+	// handler has taken the connection over, so that net/http lets go of what it
+	// holds for a request: some 12 KB for each connection. Middleware around the
+	// Guard then sees it return at that time, and the context that the handler
+	// has is no longer a part of theirs. Default: false.
+	Detach bool
 	// Observe is called for all that the Guard does, with the context of the
 	// request, from many goroutines at once and before the client hears of it:
 	// it must be fast, and must not touch the connection. Default: none.
@@ -134,17 +140,24 @@ func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visi
 		uw.late = &lateMessage{guard: g, visit: v, lease: l, ctx: context.WithoutCancel(r.Context())}
 	}
 	l.begin()
-	returned := false
-	defer func() {
-		if !returned {
-			l.end(refusalFor(errPanicked))
-		}
-		if !l.attached() {
-			l.release()
-		}
-	}()
-	next.ServeHTTP(uw, r)
-	returned = true
+	handle := func() {
+		returned := false
+		defer func() {
+			if !returned {
+				l.end(refusalFor(errPanicked))
+			}
+			if !l.attached() {
+				l.release()
+			}
+		}()
+		next.ServeHTTP(uw, r)
+		returned = true
+	}
+	if g.detach {
+		g.serveDetached(uw, handle)
+	} else {
+		handle()
+	}
 }
 
 // servePlain calls next for a request that is no upgrade. Its context ends with
@@ -190,8 +203,13 @@ func (g *guardState) askerFor(yes verdict) asker {
 // newLease makes the lease of a request that was not judged yet, and the
 // context that its handler will have.
 func (g *guardState) newLease(parent context.Context, v visit) (context.Context, *lease) {
-	ctx, cancel := context.WithCancelCause(parent)
-	l := &lease{guard: g, visit: v, cancel: cancel}
+	l := &lease{guard: g, visit: v}
+	var ctx context.Context
+	if g.detach && v.upgrade {
+		ctx, l.cancel, l.untie = untied(parent)
+	} else {
+		ctx, l.cancel = context.WithCancelCause(parent)
+	}
 	ctx = context.WithValue(ctx, identityKey{}, l)
 	l.report = func(e Event) { g.report(ctx, e) }
 	return ctx, l

@@ -30,6 +30,7 @@ type lease struct {
 	plain   bool // No upgrade.
 	id      uint64
 	cancel  context.CancelCauseFunc
+	untie   func() bool // Of Guard.Detach: see untied.
 	report  func(Event)
 
 	// Guarded by the lock of the guard's Sessions.
@@ -76,7 +77,7 @@ func (l *lease) plan(id *Identity) time.Duration {
 	ends, _ := l.deadline(id)
 	left := ends.Sub(now)
 	next := left
-	if l.again != nil && id.Recheck {
+	if l.again != nil && id.Recheck && ends.Equal(id.Expires) { // No answer moves the end of a lifetime.
 		ahead := min(left/5, recheckAhead)
 		l.askAt = now.Add(left - ahead)
 		next = left - ahead
@@ -98,7 +99,7 @@ func (l *lease) tick() {
 			why = l.why
 		}
 		l.mu.Unlock()
-		l.end(asRefusal(why))
+		l.endOf(id, asRefusal(why))
 		return
 	}
 	if l.askAt.IsZero() || now.Before(l.askAt) {
@@ -121,7 +122,7 @@ func (l *lease) recheck(id *Identity) {
 	ctx, stop := context.WithDeadline(context.Background(), ends)
 	defer stop()
 	l.mu.Lock()
-	if l.over {
+	if l.over || l.identity.Load() != id { // It was renewed meanwhile, and the timer set for that.
 		l.mu.Unlock()
 		return
 	}
@@ -135,7 +136,7 @@ func (l *lease) recheck(id *Identity) {
 		err = fmt.Errorf("%w: the verifier now names another subject", ErrForbidden)
 	}
 	if err = l.rechecked(id, fresh, err); err != nil {
-		l.end(asRefusal(err))
+		l.endOf(id, asRefusal(err))
 	}
 }
 
@@ -153,6 +154,8 @@ func (l *lease) rechecked(id, fresh *Identity, err error) error {
 	case err == nil:
 		l.why, l.askAt = nil, time.Time{}
 		l.timer.Reset(l.plan(fresh))
+		return nil
+	case errors.Is(err, errEnded): // Whoever ends it says why.
 		return nil
 	case errors.Is(err, ErrUnavailable):
 		ends, _ := l.deadline(id)
@@ -190,7 +193,13 @@ func (l *lease) attached() bool {
 // end ends the connection, and whatever waits on the request's context. It
 // returns when the peer was seen off.
 func (l *lease) end(why *Refusal) {
-	if c := l.beginEnd(why); c != nil {
+	l.endOf(nil, why)
+}
+
+// endOf is end for a reason that is only about id: it does nothing if the
+// connection was renewed meanwhile. A nil id is whichever there is.
+func (l *lease) endOf(id *Identity, why *Refusal) {
+	if c := l.beginEnd(id, why); c != nil {
 		c.finishEnd()
 	}
 }
@@ -199,7 +208,7 @@ func (l *lease) end(why *Refusal) {
 // connection. It is over when they return; the goodbye comes after. It reports
 // whether there was a connection to end.
 func (l *lease) endLater(why *Refusal) bool {
-	c := l.beginEnd(why)
+	c := l.beginEnd(nil, why)
 	if c != nil {
 		go c.finishEnd()
 	}
@@ -207,10 +216,10 @@ func (l *lease) endLater(why *Refusal) bool {
 }
 
 // beginEnd takes the connection from the handler, and returns it if there is
-// one that is not closed yet.
-func (l *lease) beginEnd(why *Refusal) *conn {
+// one that is not closed yet. See endOf for id.
+func (l *lease) beginEnd(id *Identity, why *Refusal) *conn {
 	l.mu.Lock()
-	if l.over {
+	if l.over || id != nil && l.identity.Load() != id {
 		l.mu.Unlock()
 		return nil
 	}

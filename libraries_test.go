@@ -232,7 +232,9 @@ func TestLibraries(t *testing.T) {
 	for library, h := range libraries(t) {
 		for _, first := range []bool{false, true} {
 			tickets := &usher.Tickets{}
-			s := guard(t, guards(tickets, first), h)
+			g := guards(tickets, first)
+			g.Detach = !first
+			s := guard(t, g, h)
 			for _, w := range ways(t, tickets, s.origin()) {
 				if w.first != first && (w.first || w.name == "basic") {
 					continue // The Guard does not take it.

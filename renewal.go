@@ -82,16 +82,27 @@ func (s *Sessions) ofSession(id *Identity, routes []string) ([]*lease, error) {
 // nothing: a notice may overtake another, and fewer permissions must not become
 // more.
 func (l *lease) renew(fresh *Identity, again asker) bool {
+	lives, changed := l.take(fresh, again)
+	if changed {
+		e := l.visit.event(EventRenewed)
+		e.Carrier, e.Identity = l.carrier, fresh
+		l.report(e)
+	}
+	return lives
+}
+
+// take is renew without telling anybody.
+func (l *lease) take(fresh *Identity, again asker) (lives, changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.identity.Load()
 	switch {
 	case l.over:
-		return false
+		return false, false
 	case !fresh.Issued.IsZero() && fresh.Issued.Before(now.Issued):
-		return true
+		return true, false
 	case l.guard.sessions.replace(l, fresh) != nil:
-		return false
+		return false, false
 	}
 	if again != nil {
 		l.again = again
@@ -100,10 +111,7 @@ func (l *lease) renew(fresh *Identity, again asker) bool {
 	if l.timer != nil {
 		l.timer.Reset(l.plan(fresh))
 	}
-	e := l.visit.event(EventRenewed)
-	e.Carrier, e.Identity = l.carrier, fresh
-	l.report(e)
-	return true
+	return true, true
 }
 
 // accept completes a verifier's yes, and checks it against what is revoked.

@@ -40,6 +40,15 @@ const (
 // Validate reports what is wrong with the fields: none or several of them name
 // something, or one is too long.
 func (r Revocation) Validate() error {
+	if time.Until(r.IssuedBefore) > time.Minute {
+		return errors.New("revocation's issued_before is more than a minute ahead")
+	}
+	return r.validateNames()
+}
+
+// validateNames is Validate but for the time, which another node has checked by
+// its own clock: where the clocks are apart, its revocations must count.
+func (r *Revocation) validateNames() error {
 	named := 0
 	for _, s := range []string{r.Subject, r.Session, r.Token} {
 		if s != "" {
@@ -55,8 +64,6 @@ func (r Revocation) Validate() error {
 		return errors.New("revocation names something of more than 8192 bytes")
 	case len(r.Reason) > maxReason:
 		return errors.New("revocation's reason has more than 256 bytes")
-	case time.Until(r.IssuedBefore) > time.Minute:
-		return errors.New("revocation's issued_before is more than a minute ahead")
 	}
 	return nil
 }
@@ -119,7 +126,7 @@ func (s *Sessions) remember(n Notice) []*lease {
 	}
 	var ending []*lease
 	for l := range from.each(of) {
-		if l.indexed && r.matches(l.identity.Load()) {
+		if l.indexed && r.matches(l.identity.Load()) && !n.spares(l) {
 			ending = append(ending, l)
 		}
 	}
@@ -136,6 +143,14 @@ func (r *Revocation) matches(id *Identity) bool {
 		return false
 	}
 	return id.Issued.IsZero() || id.Issued.Before(r.IssuedBefore)
+}
+
+// spares reports whether l came in, by a credential without a time that its
+// verifier was asked about, when the revocation no longer refused those. A bus
+// may deliver a notice again.
+func (n *Notice) spares(l *lease) bool {
+	id := l.identity.Load()
+	return id.Issued.IsZero() && id.Recheck && !l.visit.begun.Before(n.Made.Add(undatedTime))
 }
 
 // cause is the error behind what the revocation ends.

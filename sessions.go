@@ -192,7 +192,7 @@ func (s *Sessions) count(id *Identity, route string) (n int, oldest *lease) {
 		if l.plain || l.visit.route != route || l.identity.Load().Issuer != id.Issuer {
 			continue
 		}
-		if n++; oldest == nil {
+		if n++; oldest == nil || l.id < oldest.id { // One whose session changed is last in its chain.
 			oldest = l
 		}
 	}

@@ -55,7 +55,8 @@ type upgradeWriter struct {
 	plainWriter
 	lease    *lease
 	late     *lateMessage
-	switched bool // The handler wrote 101 by WriteHeader: frames follow at once.
+	switched bool          // The handler wrote 101 by WriteHeader: frames follow at once.
+	taken    chan struct{} // Closed by Hijack. Nil unless somebody waits for it.
 }
 
 // WriteHeader notes an answer that comes before Hijack.
@@ -79,8 +80,28 @@ func (w *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		c.end(asRefusal(err)) // At once, unless the handler has answered 101.
 		return nil, nil, err
 	}
+	w.ResponseWriter = goneWriter{w.Header()} // It would hold the server's buffers.
+	if w.taken != nil {
+		close(w.taken)
+	}
 	return c, buf, nil
 }
+
+// A goneWriter is what is left of a ResponseWriter whose connection was taken
+// over.
+type goneWriter struct{ header http.Header }
+
+// Header returns the header as it was: a handler may make its answer of it.
+func (w goneWriter) Header() http.Header { return w.header }
+
+// WriteHeader does nothing.
+func (goneWriter) WriteHeader(int) {}
+
+// Write fails.
+func (goneWriter) Write([]byte) (int, error) { return 0, http.ErrHijacked }
+
+// Hijack fails.
+func (goneWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, http.ErrHijacked }
 
 // hijack takes the connection over from the server, with buffers that read and
 // write through it.
@@ -150,7 +171,9 @@ func (w *swallowWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		w.conn.wmu.Unlock()
 	}
 	w.hijacked = true
-	return w.conn, w.buf, nil
+	buf := w.buf
+	w.buf = nil // It is the handler's to keep.
+	return w.conn, buf, nil
 }
 
 // over is called when the handler is done. One that did not take the
