@@ -81,7 +81,11 @@ var law = []rule{
 		ours:    []string{".", "internal/hub", "internal/observe"},
 		modules: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"},
 	},
-	{pkg: "internal/engine/enginetest", ours: []string{".", "ushertest", "internal/hub", "internal/engine"}},
+	{
+		pkg:     "internal/engine/enginetest",
+		ours:    []string{".", "ushertest", "internal/hub", "internal/engine"},
+		modules: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}, // A cluster for tests.
+	},
 	{pkg: "internal/console", ours: []string{".", "internal/hub", "internal/observe"}},
 	{pkg: "internal/observe", ours: []string{"."}, modules: []string{"github.com/prometheus/client_golang"}},
 
@@ -96,7 +100,7 @@ var law = []rule{
 var beneath = []string{"github.com/gobwas/httphead", "github.com/gobwas/pool", "golang.org/x/sys"}
 
 // forTests may be imported by the tests of every package.
-var forTests = []string{".", "ushertest"}
+var forTests = []string{".", "ushertest", "internal/engine/enginetest"}
 
 func TestImports(t *testing.T) {
 	for _, p := range packages(t) {

@@ -48,6 +48,8 @@ func TestRedaction(t *testing.T) {
 		{"subprotocol", slog.String("text", "chat, usher.bearer.aHVudGVyMg"), "aHVudGVyMg", "chat"},
 		{"member", slog.String("text", `{"type":"auth","token":"hunter2"}`), "hunter2", "auth"},
 		{"ticket", slog.String("text", "opened "+ticket), ticket[10:], "opened"},
+		{"api key", slog.String("text", "sent usher_abcdefghij23_AAAAAAAAAAAAAAAAAAAAAAAA27 to x"), "AAAAAA", "usher_abcdefghij23_[redacted] to x"},
+		{"api key cut short", slog.String("text", "sent usher_abcdefghij23_AAAAAAA"), "AAAAAA", "sent"},
 		{"list", slog.Any("list", []string{"a", jwt}), "c2lnbmF0dXJl", "a "},
 	}
 	for _, tt := range tests {
@@ -82,6 +84,7 @@ func TestNotRedacted(t *testing.T) {
 		slog.String("subject", "alice@example.com"),
 		slog.Int("tokens", 3), slog.Int("token", 3),
 		slog.Duration("took", time.Second),
+		slog.String("text", "usher_connections_total and usher_engine_down_seconds"), slog.String("key_id", "abcdefghij23"),
 		slog.String("upstream", "wss://chat.internal:9000/chat"),
 		slog.String("text", "basic answers 401, and a bearer token is looked at"),
 		slog.Any("upstreams", []string{"ws://127.0.0.1:9000/chat"}),

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -19,7 +20,7 @@ import (
 var words = []string{
 	"unauthenticated", "expired", "revoked", "forbidden", "auth_timeout", "too_many", "unavailable", "fault",
 	"protocol_error", "draining", "misdirected", "bad_request", "not_implemented", "method_not_allowed", "version",
-	"bad_handshake", "origin", "idle",
+	"bad_handshake", "origin", "idle", "replaced", "unresponsive",
 }
 
 // Metrics counts what Guards and tunnels do. Its labels have values of the
@@ -33,6 +34,9 @@ type Metrics struct {
 	lived       *prometheus.HistogramVec
 	bytes       *prometheus.CounterVec
 	reloads     *prometheus.CounterVec
+	renewals    *prometheus.CounterVec
+	revocations *prometheus.CounterVec
+	calls       *prometheus.CounterVec
 	handler     http.Handler
 	tallies     sync.Map // Of *tally, by route.
 }
@@ -40,9 +44,10 @@ type Metrics struct {
 // A tally counts for one route what the status of the gateway shows.
 type tally struct{ live, admitted, refused atomic.Int64 }
 
-// NewMetrics returns metrics to which pending adds, whenever they are asked for,
-// how many sockets of each route wait for a verdict.
-func NewMetrics(pending func() map[string]int) *Metrics {
+// NewMetrics returns metrics to which, whenever they are asked for, pending adds
+// how many sockets of each route wait for a verdict, and engineDown since when
+// the engine cannot be reached, zero while it can.
+func NewMetrics(pending func() map[string]int, engineDown func() time.Time) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -66,8 +71,9 @@ func NewMetrics(pending func() map[string]int) *Metrics {
 			Name: "usher_reloads_total", Help: "Configurations that were loaded anew, or refused.",
 		}, []string{"result"}),
 	}
-	m.registry.MustRegister(m.connections, m.verdicts, m.took, m.lived, m.bytes, m.reloads, pendingCollector{pending},
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.ofSessions()
+	m.registry.MustRegister(m.connections, m.verdicts, m.took, m.lived, m.bytes, m.reloads, m.renewals, m.revocations, m.calls,
+		pendingCollector{pending}, engineCollector{engineDown}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 	return m
 }
@@ -101,6 +107,8 @@ func (m *Metrics) Observe(_ context.Context, e usher.Event) {
 		m.tally(e.Route).refused.Add(1)
 		m.verdicts.WithLabelValues(e.Route, carrier, "refused", word(e.Refusal)).Inc()
 		m.took.WithLabelValues(e.Route, "refused").Observe(e.Took.Seconds())
+	case usher.EventRenewed:
+		m.renewals.WithLabelValues(e.Route).Inc()
 	case usher.EventEnded:
 		m.lived.WithLabelValues(e.Route, word(e.Refusal)).Observe(e.Took.Seconds())
 	}
@@ -158,17 +166,4 @@ type Counts struct {
 func (m *Metrics) Counts(route string) Counts {
 	t := m.tally(route)
 	return Counts{Connections: t.live.Load(), Admitted: t.admitted.Load(), Refused: t.refused.Load()}
-}
-
-var pendingDesc = prometheus.NewDesc("usher_pending", "Sockets that wait for a verdict or for their goodbye.", []string{"route"}, nil)
-
-// A pendingCollector asks when it is asked.
-type pendingCollector struct{ pending func() map[string]int }
-
-func (c pendingCollector) Describe(to chan<- *prometheus.Desc) { to <- pendingDesc }
-
-func (c pendingCollector) Collect(to chan<- prometheus.Metric) {
-	for route, n := range c.pending() {
-		to <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n), route)
-	}
 }

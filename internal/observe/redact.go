@@ -69,6 +69,8 @@ var secretShapes = []*regexp.Regexp{
 	regexp.MustCompile(`(\b(?:usher\.(?:bearer|ticket|csrf)\.|base64url\.bearer\.(?:phx\.|authorization\.k8s\.io\.)))[\w-]+`),
 	// A member of a JSON object.
 	regexp.MustCompile(`(?i)("(?:[\w-]*token|ticket|password|secret)"\s*:\s*")[^"]+`),
+	// An API key. What comes before its secret is its id.
+	regexp.MustCompile(`(\busher_[a-z2-7]{12}_)[\w-]+`),
 	// Nothing that a person would write: a ticket, an opaque token, a key.
 	regexp.MustCompile(`()\b[\w-]{64,}`),
 }

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/usher-ws/usher"
+)
+
+const (
+	// renewSubject is what nodes ask each other to renew connections by.
+	renewSubject = "renew"
+	// renewWait is how long the answers of other nodes are waited for.
+	renewWait = 300 * time.Millisecond
+	// revokeWait bounds how long a revocation is tried to be kept.
+	revokeWait  = 3 * time.Second
+	revokePause = 50 * time.Millisecond
+)
+
+// renewed is a node's answer to a renewal.
+type renewed struct {
+	Connections int `json:"connections"`
+}
+
+// Publish implements [usher.Bus]. A renewal waits for the other nodes' answers
+// at most 300 ms; a revocation takes at most 3 s to be kept or to fail. A notice
+// has at most 64 KiB as JSON.
+func (e *Engine) Publish(ctx context.Context, n usher.Notice) (connections int, err error) {
+	text, err := encodeNotice(n)
+	if err != nil {
+		return 0, fmt.Errorf("publish: %w", err)
+	}
+	if n.Revocation != nil {
+		return 0, e.keep(ctx, text, n.Until)
+	}
+	ctx, cancel := context.WithTimeout(ctx, renewWait)
+	defer cancel()
+	err = e.store.ask(ctx, renewSubject, text, func(answer []byte) {
+		var r renewed
+		if err := json.Unmarshal(answer, &r); err != nil || r.Connections < 0 {
+			e.log.Warn("answer to a renewal cannot be read")
+			return
+		}
+		connections += r.Connections
+	})
+	if err != nil {
+		return connections, fmt.Errorf("publish renewal: %w", err)
+	}
+	return connections, nil
+}
+
+// keep writes a revocation into the bucket that all nodes watch. Its key is
+// drawn at random, so a write whose answer was lost can be repeated: what exists
+// by that key is it.
+func (e *Engine) keep(ctx context.Context, text []byte, until time.Time) error {
+	// A store that takes no more of one thing may have room for this.
+	if _, err := e.store.down(); err != nil && !errors.Is(err, errFull) {
+		return fmt.Errorf("keep revocation: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, revokeWait)
+	defer cancel()
+	key := rand.Text()
+	for {
+		left := until.Round(0).Sub(time.Now().Round(0))
+		if left <= 0 {
+			return errors.New("keep revocation: the time to keep it until has passed")
+		}
+		attempt, cancel := context.WithTimeout(ctx, revokeWait/3)
+		_, err := e.revocations.create(attempt, key, text, left)
+		cancel()
+		switch {
+		case err == nil, errors.Is(err, errExists):
+			return nil
+		case errors.Is(err, errFull), errors.Is(err, errCutOff), errors.Is(err, errTooLong):
+			return fmt.Errorf("keep revocation: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("keep revocation: %w", err)
+		case <-time.After(revokePause):
+		}
+	}
+}
+
+// Subscribe implements [usher.Bus]. It returns when all revocations that are
+// kept were delivered, or when ctx ends, which after that means nothing to it.
+// Of one engine there should be one subscription: another counts the same
+// connections again. deliver must not call stop.
+func (e *Engine) Subscribe(ctx context.Context, deliver func(usher.Notice) int) (stop func(), err error) {
+	unserve, err := e.store.serve(renewSubject, func(text []byte) []byte {
+		n, err := decodeNotice(text)
+		if err != nil || n.Renewal == nil {
+			e.log.Warn("renewal of another node cannot be read", slog.Any("error", err))
+			return nil
+		}
+		answer, err := json.Marshal(renewed{Connections: deliver(n)})
+		if err != nil {
+			return nil
+		}
+		return answer
+	})
+	if err != nil {
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+	unwatch, err := e.revocations.watch(ctx, func(r entry) {
+		if r.removed {
+			return // Whoever heard of it knows until when it counts.
+		}
+		n, err := decodeNotice(r.value)
+		if err != nil || n.Revocation == nil {
+			e.log.Warn("revocation cannot be read", slog.String("key", r.key), slog.Any("error", err))
+			return
+		}
+		deliver(n)
+	})
+	if err != nil {
+		unserve()
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+	return func() {
+		unwatch()
+		unserve()
+	}, nil
+}

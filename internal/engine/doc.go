@@ -1,0 +1,36 @@
+// Package engine keeps what the nodes of a site share: the ids that were spent,
+// the revocations and the API keys; and it carries renewals and revocations
+// between them. Package server opens it. It knows no HTTP and no configuration.
+//
+// There is one implementation over NATS JetStream, for a server inside this
+// process and for a cluster that is run elsewhere, and one in this process's
+// memory. They pass the same suite, package enginetest.
+//
+// Nothing is decided by reading first and writing then: of racing writes the
+// store lets one win. What is not known is an error, and whoever asked refuses.
+//
+// # In a NATS cluster
+//
+// Servers of version 2.11 or later, with JetStream. The buckets are the streams
+// KV_usher_spent, KV_usher_revocations, KV_usher_keys and KV_usher_secrets. The
+// account belongs to Usher alone: whoever can write to it can revoke, renew and
+// make keys, and whoever can read it can make tickets. A user that may do no more
+// than the nodes need has these permissions:
+//
+//	publish:
+//	  $KV.usher_spent.>  $KV.usher_revocations.>  $KV.usher_keys.>  $KV.usher_secrets.>
+//	  $JS.API.STREAM.INFO.KV_usher_*
+//	  $JS.API.STREAM.CREATE.KV_usher_*
+//	  $JS.API.STREAM.MSG.GET.KV_usher_*
+//	  $JS.API.CONSUMER.CREATE.KV_usher_*
+//	  $JS.API.CONSUMER.DELETE.KV_usher_*.*
+//	  $JS.FC.>  usher.>  _INBOX.>
+//	subscribe:
+//	  usher.>  _INBOX.>
+//
+// NATS takes "*" for a whole part of a subject only: each KV_usher_* stands for
+// the four names.
+//
+// What a NATS server has acknowledged is on its disk at once only where it is
+// told "sync: always"; see its documentation. The server inside the process is.
+package engine

@@ -1,0 +1,4 @@
+package engine
+
+// SetMaxBytes bounds each bucket, so that a test can fill one.
+func (o *Options) SetMaxBytes(n int64) { o.maxBytes = n }
