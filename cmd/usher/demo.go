@@ -33,5 +33,5 @@ func (c *demoCommand) Run(ctx context.Context, stdout io.Writer) error {
 
 // explainTo writes what "usher explain" prints.
 func explainTo(ctx context.Context, out io.Writer, admin, id string) error {
-	return (&explainCommand{ID: id, Admin: admin}).Run(ctx, out)
+	return (&explainCommand{ID: id, adminFlags: adminFlags{Admin: admin}}).Run(ctx, out)
 }

@@ -28,12 +28,16 @@ const (
 
 // A command line is what kong reads the arguments into.
 type commandLine struct {
-	Demo    demoCommand    `cmd:"" help:"Run a sample chat and a page on which to try every carrier and every refusal."`
-	Serve   serveCommand   `cmd:"" help:"Run the gateway: authenticate WebSocket connections for servers that need not know."`
-	Check   checkCommand   `cmd:"" help:"Say whether a configuration is good, and where it is not."`
-	Explain explainCommand `cmd:"" help:"Say why a client was turned away or its connection ended, by the explain id it was given."`
-	Token   tokenCommand   `cmd:"" help:"Print a JSON Web Token for try-outs."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Demo        demoCommand        `cmd:"" help:"Run a sample chat and a page on which to try every carrier and every refusal."`
+	Serve       serveCommand       `cmd:"" help:"Run the gateway: authenticate WebSocket connections for servers that need not know."`
+	Check       checkCommand       `cmd:"" help:"Say whether a configuration is good, and where it is not."`
+	Connections connectionsCommand `cmd:"" help:"List the live connections of a gateway."`
+	Revoke      revokeCommand      `cmd:"" help:"Take credentials back: end what they opened, and let them open nothing more."`
+	Explain     explainCommand     `cmd:"" help:"Say why a client was turned away or its connection ended, by the explain id it was given."`
+	Keys        keysCommand        `cmd:"" help:"List, make, disable and remove API keys."`
+	Ticket      ticketCommand      `cmd:"" help:"Fetch a ticket for one connection from a gateway."`
+	Token       tokenCommand       `cmd:"" help:"Print a JSON Web Token for try-outs."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // A usageError says that the call was wrong, and not the world.

@@ -41,6 +41,7 @@ func TestServe(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await": await, "signal": send, "request": request, "connect": connect,
+			"revoked": revoked, "redeem": redeem,
 		},
 	})
 }
@@ -67,12 +68,12 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// send NAME FILE sends the signal HUP or TERM to the process whose id is in the
+// send NAME FILE sends the signal HUP, TERM or KILL to the process whose id is in the
 // file.
 func send(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}
+	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
 	if neg || len(args) != 2 || signals[args[0]] == 0 {
-		ts.Fatalf("usage: signal HUP|TERM pidfile")
+		ts.Fatalf("usage: signal HUP|TERM|KILL pidfile")
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
 	ts.Check(err)
@@ -99,16 +100,50 @@ func connect(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: connect url tokenfile [silent]")
 	}
-	d := websocket.Dialer{HandshakeTimeout: patience, NetDial: func(network, addr string) (net.Conn, error) {
-		return net.DialTimeout(network, addr, patience)
-	}}
-	c, _, err := d.Dial(args[0], http.Header{"Authorization": {"Bearer " + strings.TrimSpace(ts.ReadFile(args[1]))}})
+	c, err := open(args[0], http.Header{"Authorization": {"Bearer " + strings.TrimSpace(ts.ReadFile(args[1]))}})
 	ts.Check(err)
-	ended := make(chan error, 1)
 	if len(args) == 3 {
 		ts.Defer(func() { c.Close() })
 		return
 	}
+	endsWith(ts, c, websocket.CloseGoingAway)
+}
+
+// revoked URL TOKENFILE is connect for a connection that ends with 4401.
+func revoked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: revoked url tokenfile")
+	}
+	c, err := open(args[0], http.Header{"Authorization": {"Bearer " + strings.TrimSpace(ts.ReadFile(args[1]))}})
+	ts.Check(err)
+	endsWith(ts, c, 4401)
+}
+
+// redeem URL TICKETFILE opens a WebSocket with a ticket, and closes it.
+func redeem(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: redeem url ticketfile")
+	}
+	c, err := open(args[0]+"?ticket="+strings.TrimSpace(ts.ReadFile(args[1])), nil)
+	if err == nil {
+		c.Close()
+	}
+	if neg != (err != nil) {
+		ts.Fatalf("got %v from a ticket", err)
+	}
+}
+
+func open(url string, h http.Header) (*websocket.Conn, error) {
+	d := websocket.Dialer{HandshakeTimeout: patience, NetDial: func(network, addr string) (net.Conn, error) {
+		return net.DialTimeout(network, addr, patience)
+	}}
+	c, _, err := d.Dial(url, h)
+	return c, err
+}
+
+// endsWith expects that c has ended with this code when the script ends.
+func endsWith(ts *testscript.TestScript, c *websocket.Conn, code int) {
+	ended := make(chan error, 1)
 	go func() {
 		_, _, err := c.ReadMessage()
 		ended <- err
@@ -116,9 +151,9 @@ func connect(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() {
 		defer c.Close()
 		c.SetReadDeadline(time.Now().Add(patience))
-		if err := <-ended; !websocket.IsCloseError(err, websocket.CloseGoingAway) {
-			ts.Logf("got %v at the end, want 1001", err)
-			panic("connection was not told to go")
+		if err := <-ended; !websocket.IsCloseError(err, code) {
+			ts.Logf("got %v at the end, want %d", err, code)
+			panic("connection was not ended as it should be")
 		}
 	})
 }

@@ -8,19 +8,24 @@ import (
 	"github.com/usher-ws/usher/internal/observe"
 )
 
-// explainPrefix is what comes before an explain id.
-const explainPrefix = ownPrefix + "explain/"
-
 // recent is how many refusals the status shows.
 const recent = 50
 
-// admin serves the admin listener: what an operator and his programs may see.
-// It changes nothing, and answers to its own names only.
+// admin serves the admin listener: what an operator and his programs may see and
+// change. It answers to its own names only, and pages of other sites not at all.
 func (s *Server) admin(w http.ResponseWriter, r *http.Request) {
 	boundBody(w, r)
 	st := s.site.Load()
 	if !st.admin.serves(r.Host) {
 		writeProblem(w, http.StatusMisdirectedRequest, "this name is not served here")
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, ownPrefix) && isForeign(r) {
+		writeProblem(w, http.StatusForbidden, "this is not for pages of other sites")
+		return
+	}
+	if c, ok := st.api.find(r.URL.Path); ok {
+		st.api.admin(w, r, c)
 		return
 	}
 	if !onlyGet(w, r) {
@@ -37,21 +42,9 @@ func (s *Server) admin(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, "application/json", s.status())
 	case path == jwksPath && st.own[jwksPath] != nil:
 		st.own[jwksPath].ServeHTTP(w, r)
-	case strings.HasPrefix(path, explainPrefix):
-		s.explain(w, strings.TrimPrefix(path, explainPrefix))
 	default:
 		writeProblem(w, http.StatusNotFound, "")
 	}
-}
-
-func (s *Server) explain(w http.ResponseWriter, id string) {
-	one, ok := s.explanations.Find(id)
-	if !ok {
-		writeProblem(w, http.StatusNotFound,
-			"nothing is remembered under this id: it is of another process, of before its start, or older than its last 10000 refusals")
-		return
-	}
-	writeJSON(w, http.StatusOK, "application/json", one)
 }
 
 // A status is the gateway at a glance.
@@ -60,6 +53,7 @@ type status struct {
 	Draining    bool                  `json:"draining"`
 	Connections int                   `json:"connections"`
 	Reload      *reloadStatus         `json:"reload,omitempty"`
+	Engine      engineStatus          `json:"engine"`
 	Routes      []routeStatus         `json:"routes"`
 	Recent      []observe.Explanation `json:"recent"`
 }
@@ -67,6 +61,11 @@ type status struct {
 type reloadStatus struct {
 	At    time.Time `json:"at"`
 	Error string    `json:"error,omitempty"`
+}
+
+type engineStatus struct {
+	Kind string    `json:"kind"`
+	Down time.Time `json:"down_since,omitzero"`
 }
 
 type routeStatus struct {
@@ -87,6 +86,7 @@ func (s *Server) status() status {
 	st := s.site.Load()
 	now := status{
 		Started: s.started.UTC(), Draining: s.draining.Load(), Connections: s.sessions.Len(),
+		Engine: engineStatus{s.engine.Kind(), s.engine.Down()},
 		Routes: make([]routeStatus, 0, len(st.routes)), Recent: s.explanations.Newest(recent),
 	}
 	if last := s.reloaded.Load(); last != nil {

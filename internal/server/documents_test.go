@@ -18,6 +18,8 @@ func TestDocumentedMetrics(t *testing.T) {
 	}
 	g := allCarriers(t, newBackend(t))
 	c := mustDial(t, "ws://"+g.public+"/chat", bearer(t))
+	do(t, http.MethodPost, "http://"+g.public+"/usher/v1/sessions/renew", bearer(t), "")
+	do(t, http.MethodGet, "http://"+g.admin+"/usher/v1/explain/none", nil, "")
 	c.Close()
 	if err := g.Reload(); err != nil {
 		t.Fatal(err)

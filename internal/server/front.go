@@ -25,7 +25,12 @@ func (st *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case st.own[r.URL.Path] != nil:
 		st.own[r.URL.Path].ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, ownPrefix):
-		writeProblem(w, http.StatusNotFound, "")
+		c, ok := st.api.find(r.URL.Path)
+		if !ok {
+			writeProblem(w, http.StatusNotFound, "")
+			return
+		}
+		st.api.public(w, r, c)
 	case !isClean(r.URL):
 		writeProblem(w, http.StatusBadRequest, "the path is not in its shortest form")
 	default:

@@ -159,6 +159,7 @@ func write(t testing.TB, dir, name, text string) string {
 // front is what the configurations of these tests begin with.
 const front = `listen: 127.0.0.1:0
 admin: 127.0.0.1:0
+engine: {memory: true}
 log: {level: debug}
 drain: 100ms
 verifiers:

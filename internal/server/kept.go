@@ -6,6 +6,8 @@ import (
 	"log/slog"
 
 	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/config"
+	"github.com/usher-ws/usher/internal/engine"
 	"github.com/usher-ws/usher/internal/gateway"
 	"github.com/usher-ws/usher/internal/observe"
 )
@@ -22,6 +24,11 @@ type kept struct {
 	signer       *gateway.Signer
 	metrics      *observe.Metrics
 	explanations *observe.Explanations
+
+	// Set by openEngine, before anybody is served. Immutable from then on.
+	engine  *engine.Engine
+	secrets *engine.Secrets
+	leave   func() // Takes the sessions off the engine.
 
 	// Guarded by the server's changing.
 	keySets   map[string]*usher.JWKS     // By URL.
@@ -82,14 +89,16 @@ func (k *kept) close() {
 }
 
 // newKept makes what the first site needs.
-func newKept(log *slog.Logger, level *slog.LevelVar, pending func() map[string]int) (*kept, error) {
+func newKept(c *config.Config, log *slog.Logger, level *slog.LevelVar, pending func() map[string]int) (*kept, error) {
 	signer, err := gateway.NewSigner()
 	if err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
 	}
-	return &kept{
-		log: log, level: level, sessions: &usher.Sessions{}, tickets: &usher.Tickets{}, csrf: &usher.CSRF{},
-		signer: signer, metrics: observe.NewMetrics(pending), explanations: &observe.Explanations{},
+	k := &kept{
+		log: log, level: level, sessions: &usher.Sessions{Keep: c.Sessions.KeepRevocations},
+		tickets: &usher.Tickets{}, csrf: &usher.CSRF{}, signer: signer, explanations: &observe.Explanations{},
 		passwords: make(map[string]*usher.Htpasswd),
-	}, nil
+	}
+	k.metrics = observe.NewMetrics(pending, k.engineDown)
+	return k, nil
 }

@@ -8,12 +8,19 @@ import (
 // writeProblem answers with a problem document (RFC 9457). The detail is for
 // everyone to read, and has nothing of the request in it.
 func writeProblem(w http.ResponseWriter, status int, detail string) {
-	writeJSON(w, status, "application/problem+json", struct {
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail,omitempty"`
-	}{"about:blank", http.StatusText(status), status, detail})
+	writeJSON(w, status, "application/problem+json", newProblem(status, detail))
+}
+
+// A problem is a problem document.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+func newProblem(status int, detail string) problem {
+	return problem{"about:blank", http.StatusText(status), status, detail}
 }
 
 // writeJSON answers with v, which nobody may store or take for anything else.

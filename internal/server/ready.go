@@ -41,7 +41,7 @@ type health struct {
 // what was found.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	draining := s.draining.Load()
-	checks, ready := s.health.ask(r.Context(), s.site.Load())
+	checks, ready := s.health.ask(r.Context(), s.site.Load(), probe{"engine", s.engine.Check})
 	answer := struct {
 		Status string  `json:"status"`
 		Checks []check `json:"checks"`
@@ -59,10 +59,10 @@ type probe struct {
 	ask  func(context.Context) error
 }
 
-// ask finds out whether st is ready: whether all key sets are at hand, and
-// whether a route has an upstream that can be reached. One route whose upstreams
-// are down does not make the others unready.
-func (h *health) ask(ctx context.Context, st *site) ([]check, bool) {
+// ask finds out whether st is ready: whether the engine can be reached, all key
+// sets are at hand, and a route has an upstream that can be reached. One route
+// whose upstreams are down does not make the others unready.
+func (h *health) ask(ctx context.Context, st *site, engine probe) ([]check, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.site == st && time.Since(h.at) < probeAge {
@@ -72,11 +72,12 @@ func (h *health) ask(ctx context.Context, st *site) ([]check, bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
 	defer cancel()
 	keys, upstreams := st.probes()
-	checks := settle(ctx, slices.Concat(keys, upstreams))
+	needed := append([]probe{engine}, keys...)
+	checks := settle(ctx, slices.Concat(needed, upstreams))
 	h.site, h.at, h.checks = st, time.Now(), checks
 	isOK := func(c check) bool { return c.OK }
-	known := !slices.ContainsFunc(checks[:len(keys)], func(c check) bool { return !c.OK })
-	h.ready = known && (len(upstreams) == 0 || slices.ContainsFunc(checks[len(keys):], isOK))
+	all := !slices.ContainsFunc(checks[:len(needed)], func(c check) bool { return !c.OK })
+	h.ready = all && (len(upstreams) == 0 || slices.ContainsFunc(checks[len(needed):], isOK))
 	return checks, h.ready
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"time"
 
@@ -97,6 +98,8 @@ func (s *Server) warnOfFixed(old, c *config.Config) {
 		{"tls", (old.TLS == nil) != (c.TLS == nil)},
 		{"proxy_protocol", old.ProxyProtocol != c.ProxyProtocol},
 		{"log.format", old.Log.Format != c.Log.Format},
+		{"engine", !reflect.DeepEqual(old.Engine, c.Engine)},
+		{"sessions.keep_revocations", old.Sessions.KeepRevocations != c.Sessions.KeepRevocations},
 	} {
 		if fixed.changed {
 			s.log.Warn("changed, but stays as it was until a restart", "key", fixed.key)

@@ -135,7 +135,7 @@ func TestBadReload(t *testing.T) {
 	g := startIn(t, dir, oneRoute(b, "/chat"))
 	old := mustDial(t, "ws://"+g.public+"/chat", bearer(t))
 	for _, tt := range []struct{ name, text, want string }{
-		{"unknown key", oneRoute(b, "/chat") + "routs: []\n", "usher.yaml:8:1"},
+		{"unknown key", oneRoute(b, "/chat") + "routs: []\n", "usher.yaml:9:1"},
 		{"no yaml", "listen: [", "usher.yaml:1:"},
 		{"unknown verifier", strings.Replace(oneRoute(b, "/chat"), "verify: [local]", "verify: [lokal]", 1), "did you mean"},
 		{"file that is gone", strings.Replace(oneRoute(b, "/chat"), "secret_file: secret", "secret_file: gone", 1), "no such file"},
@@ -159,12 +159,18 @@ func TestReloadOfFixed(t *testing.T) {
 	dir := t.TempDir()
 	g := startIn(t, dir, oneRoute(b, "/chat"))
 	text := strings.Replace(oneRoute(b, "/talk"), "listen: 127.0.0.1:0", "listen: 127.0.0.1:1", 1)
+	text = strings.Replace(text, "engine: {memory: true}", "engine: {data: elsewhere}\nsessions: {keep_revocations: 2h}", 1)
 	write(t, dir, "usher.yaml", strings.Replace(text, "level: debug", "level: debug, format: json", 1))
 	if err := g.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	g.logs.await(t, "stays as it was until a restart\" key=listen")
 	g.logs.await(t, "stays as it was until a restart\" key=log.format")
+	g.logs.await(t, "stays as it was until a restart\" key=engine")
+	g.logs.await(t, "stays as it was until a restart\" key=sessions.keep_revocations")
+	if _, err := os.Stat(filepath.Join(dir, "elsewhere")); err == nil {
+		t.Error("an engine was made that is not used")
+	}
 	echo(t, mustDial(t, "ws://"+g.public+"/talk", bearer(t)), "at the old address")
 }
 

@@ -99,6 +99,7 @@ func (b *builder) newGuard(rc *config.Route, name string, carriers []usher.Carri
 		Limits: usher.Limits{
 			Pending: rc.Limits.Pending, PendingPerAddress: rc.Limits.PendingPerAddress,
 			FirstMessage: rc.Limits.FirstMessage, Verify: rc.Limits.Verify,
+			Lifetime: rc.Limits.Lifetime, PerIdentity: rc.Limits.MaxConnections, ReplaceOldest: rc.Limits.WhenFull == "replace",
 		},
 		Sessions: b.sessions, Observe: b.observe, Log: b.log,
 	}

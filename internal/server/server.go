@@ -46,7 +46,7 @@ type Server struct {
 }
 
 // New returns a server for the configuration, which is complete and was checked:
-// see [config.Load]. It opens no listener and fetches nothing.
+// see [config.Load]. It opens no listener and no engine, and fetches nothing.
 func New(c *config.Config, o Options) (*Server, error) {
 	if o.Logs == nil {
 		o.Logs = os.Stderr
@@ -58,7 +58,7 @@ func New(c *config.Config, o Options) (*Server, error) {
 	}
 	log := observe.NewLogger(o.Logs, level, c.Log.Format)
 	var err error
-	if s.kept, err = newKept(log, level, func() map[string]int { return s.site.Load().pending() }); err != nil {
+	if s.kept, err = newKept(c, log, level, func() map[string]int { return s.site.Load().pending() }); err != nil {
 		return nil, err
 	}
 	b := newBuilder(s.kept, c)
@@ -80,10 +80,27 @@ func setLevel(to *slog.LevelVar, name string) error {
 	return nil
 }
 
-// Run listens and serves until ctx ends, and then drains: no connection is
-// admitted any more, the live ones are told to go, and requests under way are
-// answered. Its error is nil if it ended because ctx did. It is called once.
-func (s *Server) Run(ctx context.Context) error {
+// Run opens the engine, listens and serves until ctx ends, and then drains: no
+// connection is admitted any more, the live ones are told to go, and requests
+// under way are answered. Its error is nil if it ended because ctx did. It is
+// called once.
+func (s *Server) Run(ctx context.Context) (err error) {
+	if err := s.openEngine(ctx, s.site.Load().config); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer func() {
+		if closeErr := s.closeEngine(); err == nil {
+			err = closeErr
+		}
+	}()
+	return s.run(ctx)
+}
+
+// run is Run with the engine open.
+func (s *Server) run(ctx context.Context) error {
 	public, admin, err := s.listen()
 	if err != nil {
 		return err

@@ -19,7 +19,8 @@ type site struct {
 	routes []*route
 	mux    *http.ServeMux
 	own    map[string]http.Handler // Usher's own endpoints, by path.
-	keys   map[string]*usher.JWKS  // By the name of the verifier.
+	api    *api
+	keys   map[string]*usher.JWKS // By the name of the verifier.
 	admin  names
 }
 
@@ -56,7 +57,7 @@ func (b *builder) build() (*site, error) {
 	c := b.config
 	st := &site{
 		config: c, names: newNames(c.Hosts), mux: http.NewServeMux(), own: make(map[string]http.Handler),
-		keys: make(map[string]*usher.JWKS), admin: adminNames(c),
+		keys: make(map[string]*usher.JWKS), admin: adminNames(c), api: &api{b.kept},
 	}
 	if c.TLS != nil {
 		cert, err := readCertificate(string(c.TLS.Cert), string(c.TLS.Key), b.log)
@@ -67,8 +68,16 @@ func (b *builder) build() (*site, error) {
 	}
 	desks := dispatch{what: "tickets", by: make(map[string]http.Handler)}
 	proofs := dispatch{what: "csrf tokens", by: make(map[string]http.Handler)}
+	renewals := make(map[string]*usher.Guard)
 	for i, rc := range c.Routes {
-		if err := b.place(st, rc, desks.by, proofs.by); err != nil {
+		r, err := b.place(st, rc)
+		if err == nil {
+			err = b.endpoints(r, desks.by, proofs.by)
+		}
+		if err == nil {
+			err = b.renewal(r, renewals)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("routes[%d] %s: %w", i, rc.Path, err)
 		}
 	}
@@ -78,6 +87,7 @@ func (b *builder) build() (*site, error) {
 		}
 	}
 	st.own[ticketsPath], st.own[csrfPath] = desks, proofs
+	st.own[renewPath] = b.sessions.Desk(renewals)
 	if slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Identity.JWT != "" }) {
 		doc, err := b.signer.JWKS()
 		if err != nil {
@@ -88,21 +98,21 @@ func (b *builder) build() (*site, error) {
 	return st, nil
 }
 
-// place puts a route, and the endpoints for its pages, into the site.
-func (b *builder) place(st *site, rc *config.Route, desks, proofs map[string]http.Handler) error {
+// place puts a route into the site.
+func (b *builder) place(st *site, rc *config.Route) (*route, error) {
 	r, err := b.route(rc)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	h, err := b.handler(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, pattern := range patternsOf(rc) {
 		st.mux.Handle(pattern, &door{h})
 	}
 	st.routes = append(st.routes, r)
-	return b.endpoints(r, desks, proofs)
+	return r, nil
 }
 
 // pending tells how many sockets of each route wait.

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// A keysCommand manages API keys.
+type keysCommand struct {
+	List    keysListCommand    `cmd:"" help:"List the API keys, without their secrets."`
+	Create  keysCreateCommand  `cmd:"" help:"Make an API key, and print it once."`
+	Disable keysDisableCommand `cmd:"" help:"Refuse an API key until it is enabled again."`
+	Enable  keysEnableCommand  `cmd:"" help:"Let a disabled API key in again."`
+	Delete  keysDeleteCommand  `cmd:"" help:"Remove an API key for ever."`
+}
+
+// listedKey is an API key as a gateway shows it.
+type listedKey struct {
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	May      []string  `json:"may"`
+	Created  time.Time `json:"created"`
+	Expires  time.Time `json:"expires"`
+	Disabled bool      `json:"disabled"`
+}
+
+// state says whether the key is good at now.
+func (k listedKey) state(now time.Time) string {
+	switch {
+	case k.Disabled:
+		return "disabled"
+	case !k.Expires.IsZero() && !now.Before(k.Expires):
+		return "expired"
+	}
+	return "good"
+}
+
+// A keysListCommand lists API keys.
+type keysListCommand struct {
+	JSON bool `name:"json" help:"Print a JSON object for each, one a line."`
+	adminFlags
+}
+
+// Run prints the keys.
+func (c *keysListCommand) Run(ctx context.Context, stdout io.Writer) error {
+	var got struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := c.call(ctx, http.MethodGet, "keys", nil, &got); err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	if !c.JSON {
+		fmt.Fprintln(w, "ID\tNAME\tMAY\tCREATED\tEXPIRES\tSTATE")
+	}
+	for _, raw := range got.Keys {
+		var k listedKey
+		if err := json.Unmarshal(raw, &k); err != nil {
+			return fmt.Errorf("read API key: %w", err)
+		}
+		if !c.JSON {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", cell(k.ID), cell(k.Name), cell(strings.Join(k.May, ",")),
+				moment(k.Created), moment(k.Expires), k.state(time.Now()))
+			continue
+		}
+		line, err := json.Marshal(raw)
+		if err != nil {
+			return fmt.Errorf("read API key: %w", err)
+		}
+		fmt.Fprintf(w, "%s\n", line)
+	}
+	return w.Flush()
+}
+
+// A keysCreateCommand makes an API key.
+type keysCreateCommand struct {
+	Name      string        `required:"" help:"A name to know it by."`
+	May       []string      `required:"" placeholder:"WHAT" help:"What it may do, with commas between: connections, explain, revocations, keys."`
+	ExpiresIn time.Duration `placeholder:"TIME" help:"How long it is good for, such as 720h. Default: for ever."`
+	adminFlags
+}
+
+// Run prints the key on standard output, and nothing else there.
+func (c *keysCreateCommand) Run(ctx context.Context, out output) error {
+	body := map[string]any{"name": c.Name, "may": c.May}
+	if c.ExpiresIn != 0 {
+		if c.ExpiresIn < time.Second {
+			return usagef("--expires-in %v: want at least 1s", c.ExpiresIn)
+		}
+		body["expires_in"] = c.ExpiresIn.Seconds()
+	}
+	var made struct {
+		listedKey
+		Text string `json:"key"`
+	}
+	if err := c.call(ctx, http.MethodPost, "keys", body, &made); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(out.stdout, printable(made.Text)); err != nil {
+		return err
+	}
+	fmt.Fprintf(out.stderr, "Keep it now: it is not shown again. It is the key %s, may %s and expires %s.\n",
+		cell(made.ID), cell(strings.Join(made.May, ", ")), moment(made.Expires))
+	return nil
+}
+
+// A keysDisableCommand disables an API key.
+type keysDisableCommand struct {
+	ID string `arg:"" name:"id" help:"The id of the key: 12 characters."`
+	adminFlags
+}
+
+// Run says what it has done.
+func (c *keysDisableCommand) Run(ctx context.Context, stdout io.Writer) error {
+	return disableKey(ctx, stdout, &c.adminFlags, c.ID, true)
+}
+
+// A keysEnableCommand enables an API key.
+type keysEnableCommand struct {
+	ID string `arg:"" name:"id" help:"The id of the key: 12 characters."`
+	adminFlags
+}
+
+// Run says what it has done.
+func (c *keysEnableCommand) Run(ctx context.Context, stdout io.Writer) error {
+	return disableKey(ctx, stdout, &c.adminFlags, c.ID, false)
+}
+
+func disableKey(ctx context.Context, stdout io.Writer, f *adminFlags, id string, disabled bool) error {
+	path, err := keyPath(id)
+	if err != nil {
+		return err
+	}
+	var k listedKey
+	if err := f.call(ctx, http.MethodPatch, path, map[string]bool{"disabled": disabled}, &k); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "%s is %s\n", cell(k.ID), k.state(time.Now()))
+	return err
+}
+
+// A keysDeleteCommand removes an API key.
+type keysDeleteCommand struct {
+	ID string `arg:"" name:"id" help:"The id of the key: 12 characters."`
+	adminFlags
+}
+
+// Run says what it has done.
+func (c *keysDeleteCommand) Run(ctx context.Context, stdout io.Writer) error {
+	path, err := keyPath(c.ID)
+	if err != nil {
+		return err
+	}
+	if err := c.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "%s is removed\n", printable(c.ID))
+	return err
+}
+
+// keyPath is where a key is. A whole key in place of its id must go no further:
+// ids are logged.
+func keyPath(id string) (string, error) {
+	if id == "" || strings.ContainsAny(id, "_./") {
+		return "", usagef("want the id of a key, which is between the two _ of the key itself")
+	}
+	return "keys/" + url.PathEscape(id), nil
+}

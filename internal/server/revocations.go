@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/usher-ws/usher"
+)
+
+// changeTime is how long the engine has for a change. That the caller hangs up
+// does not end it: it would be done by half.
+const changeTime = 5 * time.Second
+
+func changing(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), changeTime)
+}
+
+// A revoked is what a revocation has done.
+type revoked struct {
+	// Connections is how many it ended on this node.
+	Connections int `json:"connections"`
+	// IssuedBefore is the time from which on credentials are spared.
+	IssuedBefore time.Time `json:"issued_before"`
+}
+
+// revoke takes credentials back.
+func (a *api) revoke(w http.ResponseWriter, r *http.Request, _ call, by caller) (answer, error) {
+	m, err := readMembers(w, r, "subject", "session", "token", "issuer", "reason", "issued_before")
+	if err != nil {
+		return answer{}, err
+	}
+	what, err := m.revocation()
+	if err != nil {
+		return answer{}, err
+	}
+	name, value := goesBy(what)
+	ctx, cancel := changing(r)
+	defer cancel()
+	n, err := a.sessions.Revoke(ctx, what)
+	if err != nil && !errors.Is(err, usher.ErrUnavailable) {
+		return answer{}, err
+	}
+	a.metrics.Revoked(name)
+	a.log.Info("credentials revoked", "by", name, "value", value, "issuer", what.Issuer, "issued_before", what.IssuedBefore,
+		"reason", what.Reason, "connections", n, "key_id", by.key.ID)
+	done := revoked{n, what.IssuedBefore}
+	if err != nil {
+		a.log.Warn("revoked on this node only", "error", err)
+		return answer{http.StatusServiceUnavailable, struct {
+			problem
+			revoked
+		}{
+			newProblem(http.StatusServiceUnavailable, "revoked on this node, and other nodes may not know of it: try again"), done,
+		}}, nil
+	}
+	return answer{http.StatusOK, done}, nil
+}
+
+// revocation reads what is to be revoked, with its time.
+func (m members) revocation() (usher.Revocation, error) {
+	r := usher.Revocation{}
+	for name, to := range map[string]*string{
+		"subject": &r.Subject, "session": &r.Session, "token": &r.Token, "issuer": &r.Issuer, "reason": &r.Reason,
+	} {
+		text, err := m.text(name)
+		if err != nil {
+			return r, err
+		}
+		if looksLikeToken(text) {
+			return r, badCall("the member %s looks like a whole token; want what is inside it: sub, sid, jti or iss", name)
+		}
+		*to = text
+	}
+	at, err := m.moment("issued_before")
+	if err != nil {
+		return r, err
+	}
+	if r.IssuedBefore = at; at.IsZero() {
+		r.IssuedBefore = time.Now().UTC()
+	}
+	if err := r.Validate(); err != nil {
+		return r, badCall("%v", err)
+	}
+	return r, nil
+}
+
+// looksLikeToken reports whether text is a JWT, which nobody should hand around
+// to take it back.
+func looksLikeToken(text string) bool {
+	return strings.HasPrefix(text, "eyJ") && strings.Count(text, ".") == 2
+}
+
+// goesBy returns what a revocation goes by.
+func goesBy(r usher.Revocation) (name, value string) {
+	switch {
+	case r.Subject != "":
+		return "subject", r.Subject
+	case r.Session != "":
+		return "session", r.Session
+	case r.Token != "":
+		return "token", r.Token
+	}
+	return "issuer", r.Issuer
+}
