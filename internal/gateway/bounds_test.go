@@ -96,10 +96,12 @@ func TestTunnelIdleMemory(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		tls   bool
+		ping  time.Duration
 		bound int64
 	}{
-		{"plain", false, 60 << 10},
-		{"tls", true, 72 << 10},
+		{"plain", false, 0, 60 << 10},
+		{"plain, with pings", false, time.Hour, 60 << 10},
+		{"tls", true, 0, 72 << 10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			const tunnels = 500
@@ -114,7 +116,7 @@ func TestTunnelIdleMemory(t *testing.T) {
 				<-done
 			})
 			defer close(done)
-			g := open(t, target(t, "ws://"+b.addr))
+			g := open(t, target(t, "ws://"+b.addr), pinging(tt.ping))
 			front := g.addr
 			if tt.tls {
 				front = terminate(t, g)

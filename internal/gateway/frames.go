@@ -21,18 +21,25 @@ var (
 
 // A checker holds the frames of one direction against RFC 6455 §5, by their
 // heads: no payload is unmasked or copied. A head is held back until it is
-// whole and in order, so that nothing of a bad frame is passed on.
+// whole and in order, so that nothing of a bad frame is passed on. A Pong that
+// may answer the gateway's own Ping is held back with its payload, for as long
+// as that fits, and is left out if it does.
 type checker struct {
 	state   ws.State // Which side they come from, and where in a message.
+	pings   *pings   // The gateway's own to this side. Nil: none.
 	deflate bool
 	rest    int64 // Payload bytes of the current frame still to come.
 	closed  bool  // A whole Close frame was passed on.
 	close   bool  // The current frame is one.
 
-	head    [ws.MaxHeaderSize]byte
+	head    [heldSize]byte
 	got     int // Bytes in head.
-	cleared [ws.MaxHeaderSize]byte
+	cleared [heldSize]byte
 }
+
+// heldSize is the most that is held back: the longest head, or a whole Pong of a
+// client's.
+const heldSize = max(ws.MaxHeaderSize, 2+4+pingSize)
 
 // newChecker checks what comes from the side that state names, after the
 // extensions were negotiated. One that is not known may use the reserved bits
@@ -52,10 +59,12 @@ func newChecker(state ws.State, extensions []string) *checker {
 // boundary reports whether what was passed on ends with a whole frame.
 func (c *checker) boundary() bool { return c.rest == 0 }
 
-// take checks p, which goes on where the last call ended. What may be passed
-// on is held, which earlier calls held back and is good until the next, and
-// after it p[:n]. With an error that is what comes before the frame at fault.
-func (c *checker) take(p []byte) (held []byte, n int, err error) {
+// take checks the first used bytes of p, which goes on where the last call
+// ended: all of p, but up to the end of what is left out, if anything is. What
+// may be passed on is held, which earlier calls held back and is good until the
+// next, and after it p[:n]. With an error that is what comes before the frame at
+// fault.
+func (c *checker) take(p []byte) (held []byte, n, used int, err error) {
 	before := c.got
 	for i := 0; i < len(p); n = i {
 		if c.rest > 0 {
@@ -66,18 +75,22 @@ func (c *checker) take(p []byte) (held []byte, n int, err error) {
 			continue
 		}
 		if c.closed {
-			return held, n, fmt.Errorf("%w: %w", usher.ErrProtocol, errAfterClose)
+			return held, n, i, fmt.Errorf("%w: %w", usher.ErrProtocol, errAfterClose)
 		}
-		for c.got < 2 || c.got < headSize(c.head[1]) {
+		for c.got < c.need() {
 			if i == len(p) {
-				return held, n, nil
+				return held, n, i, nil
 			}
 			c.head[c.got] = p[i]
 			c.got++
 			i++
 		}
+		if c.pings.answeredBy(c.head[:c.got]) {
+			c.got = 0
+			return held, n, i, nil
+		}
 		if err := c.begin(); err != nil {
-			return held, n, fmt.Errorf("%w: %w", usher.ErrProtocol, err)
+			return held, n, i, fmt.Errorf("%w: %w", usher.ErrProtocol, err)
 		}
 		if before > 0 {
 			held = c.cleared[:copy(c.cleared[:], c.head[:before])]
@@ -85,12 +98,24 @@ func (c *checker) take(p []byte) (held []byte, n int, err error) {
 		}
 		c.got = 0
 	}
-	return held, n, nil
+	return held, n, n, nil
 }
 
-// begin looks at a head that is whole.
+// need is how much of a frame is to be held back, as far as its bytes tell.
+func (c *checker) need() int {
+	if c.got < 2 {
+		return 2
+	}
+	n := headSize(c.head[1])
+	if c.got >= n && c.pings.mayBeAnsweredBy(c.head[:c.got]) {
+		n += pingSize
+	}
+	return n
+}
+
+// begin looks at a head that is whole, and that more of the frame may follow.
 func (c *checker) begin() error {
-	length, err := payloadLength(c.head)
+	length, err := payloadLength([ws.MaxHeaderSize]byte(c.head[:]))
 	if err != nil {
 		return err
 	}
@@ -111,7 +136,7 @@ func (c *checker) begin() error {
 			c.state = c.state.Set(ws.StateFragmented)
 		}
 	}
-	c.rest, c.close = length, h.OpCode == ws.OpClose
+	c.rest, c.close = length-int64(c.got-headSize(c.head[1])), h.OpCode == ws.OpClose
 	c.closed = c.close && length == 0
 	return nil
 }

@@ -37,6 +37,22 @@ type Route struct {
 	// Idle is how long a connection may be without a byte in either direction.
 	// It then ends with 1001. Default: for ever.
 	Idle time.Duration
+	// Ping is how long nothing may come from a client until the gateway sends it
+	// a Ping of its own (RFC 6455 §5.5.2), between two frames of the upstream's,
+	// and how long after that again: then the client is taken for dead, its
+	// connection ends with 1001 and the word "unresponsive", and the upstream is
+	// told 1001. Whatever comes from the client is a sign of life, and browsers
+	// and libraries answer Pings by themselves. The upstream notices nothing: the
+	// answers to these Pings do not reach it, those to its own do. Neither counts
+	// for Idle and Traffic.
+	//
+	// A client that says nothing and takes nothing for that long, so that it
+	// cannot be asked, is dead too. It is not judged while the upstream keeps it
+	// waiting: in the middle of a frame that the upstream does not finish, and
+	// while the upstream does not take what the client sent. What is on its way
+	// to a slow client delays a Ping as it does any frame, so this should be
+	// longer than that takes. Default: none are sent.
+	Ping time.Duration
 	// Guard is the route's, for what it knows of a request's client.
 	Guard *usher.Guard
 	// Traffic is told how many bytes a connection carried. Default: nobody.

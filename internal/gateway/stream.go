@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net"
-	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,22 +18,32 @@ import (
 // A tunnel passes frames between a client and an upstream until one of them, or
 // the Guard, ends it.
 type tunnel struct {
+	// Immutable once it runs.
 	ctx        context.Context // The request's: it ends when the Guard ends the connection.
 	client, up net.Conn
+	begun      time.Time
+	idle       time.Duration
 
 	// Owned by the goroutine of toUpstream until it ends.
 	fromClient *checker
 	in         int64
 	lost       bool // A write to the upstream failed: no more is tried.
-	// Owned by the goroutine of run.
+
+	wmu sync.Mutex // Held while a piece is written to the client.
+	// Guarded by wmu. Nobody but the goroutine of run changes fromServer and out.
 	fromServer *checker
 	out        int64
+	mute       bool // No Ping is sent any more.
 
 	clientDone   atomic.Bool // Nothing more is read from the client.
 	clientClosed atomic.Bool // Its Close frame was passed on.
 	upDone       atomic.Bool // Nothing more is read from the upstream.
 	upClosed     atomic.Bool // Its Close frame was passed on.
-	moved        atomic.Int64
+
+	heard stamp        // What the client says, as far as it is passed on.
+	alive atomic.Int64 // When it last said anything else, on the clock of stamps.
+	told  stamp        // What the upstream says.
+	pings pings
 }
 
 // run passes frames both ways and returns when both sides are closed.
@@ -87,20 +96,26 @@ func goodbye(up net.Conn) {
 type upstreamWriter struct{ *tunnel }
 
 func (w upstreamWriter) Write(p []byte) (int, error) {
-	t := w.tunnel
-	held, n, fault := t.fromClient.take(p)
-	t.forward(held)
-	t.forward(p[:n])
-	if t.fromClient.closed && !t.clientClosed.Load() {
-		t.clientClosed.Store(true)
-		_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
-		t.part()
+	t, now := w.tunnel, w.clock()
+	for i := 0; i < len(p); {
+		held, n, used, fault := t.fromClient.take(p[i:])
+		t.forward(held, now)
+		t.forward(p[i:i+n], now)
+		if t.fromClient.closed && !t.clientClosed.Load() {
+			t.clientClosed.Store(true)
+			_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
+			t.part()
+		}
+		if fault == nil && t.fromClient.closed && t.upDone.Load() {
+			fault = io.EOF
+		}
+		if fault != nil {
+			return i + n, fault
+		}
+		i += used
 	}
-	if fault == nil && t.fromClient.closed && t.upDone.Load() {
-		fault = io.EOF
-	}
-	if fault != nil {
-		return n, fault
+	if at, _ := t.heard.last(); at != now { // A sign of life, and nothing more yet.
+		t.alive.Store(now)
 	}
 	return len(p), nil
 }
@@ -114,17 +129,18 @@ func (t *tunnel) part() {
 	}
 }
 
-// forward writes p to the upstream.
-func (t *tunnel) forward(p []byte) {
+// forward writes p to the upstream. It came at the time now.
+func (t *tunnel) forward(p []byte, now int64) {
 	if len(p) == 0 || t.lost || t.upDone.Load() {
 		return
 	}
-	t.touch()
+	t.heard.begin(now)
 	t.in += int64(len(p))
 	if _, err := t.up.Write(p); err != nil {
 		t.lost = true
 		_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
 	}
+	t.heard.end(now)
 }
 
 // toClient passes what the upstream sends. At the end it sees that the client
@@ -151,43 +167,35 @@ func (t *tunnel) toClient(early []byte) {
 	}
 }
 
+// pass passes on what the upstream sent. After it is the time for a Ping that
+// had to wait.
 func (t *tunnel) pass(p []byte) error {
-	held, n, fault := t.fromServer.take(p)
-	for _, part := range [][]byte{held, p[:n]} {
-		if len(part) == 0 {
-			continue
-		}
-		t.touch()
-		t.out += int64(len(part))
-		if _, err := t.client.Write(part); err != nil {
-			return err
-		}
-	}
+	fault := t.check(p)
 	if t.fromServer.closed && !t.upClosed.Load() {
 		t.upClosed.Store(true)
 		t.part()
 	}
+	t.ask()
 	return fault
 }
 
-func (t *tunnel) touch() { t.moved.Store(time.Now().UnixNano()) }
-
-// watch ends the tunnel when nothing went either way for idle. The function it
-// returns stops it.
-func (t *tunnel) watch(idle time.Duration) (stop func()) {
-	t.touch()
-	var timer *time.Timer
-	timer = time.AfterFunc(math.MaxInt64, func() {
-		if left := time.Until(time.Unix(0, t.moved.Load()).Add(idle)); left > 0 {
-			timer.Reset(left)
-			return
+// check writes to the client what of p is in order.
+func (t *tunnel) check(p []byte) error {
+	t.wmu.Lock()
+	defer t.wmu.Unlock()
+	now := t.clock()
+	held, n, _, fault := t.fromServer.take(p)
+	for _, part := range [][]byte{held, p[:n]} {
+		if len(part) == 0 {
+			continue
 		}
-		usher.End(t.ctx, &usher.Refusal{
-			Status: http.StatusRequestTimeout, Code: usher.CloseGoingAway, Word: "idle", Cause: errIdle,
-		})
-	})
-	timer.Reset(idle)
-	return func() { timer.Stop() }
+		t.told.begin(now)
+		t.out += int64(len(part))
+		if _, err := t.client.Write(part); err != nil {
+			t.mute = true
+			return err
+		}
+		t.told.end(now)
+	}
+	return fault
 }
-
-var errIdle = errors.New("nothing was sent for the route's idle time")

@@ -44,15 +44,20 @@ func (b *behind) tunnel(w http.ResponseWriter, r *http.Request, tail string) {
 		goodbye(c)
 		return
 	}
+	b.carry(r.Context(), client, up)
+}
+
+// carry passes frames between client and upstream until both are closed.
+func (b *behind) carry(ctx context.Context, client net.Conn, up *upstreamConn) {
 	extensions := extensionNames(up.answer["Sec-Websocket-Extensions"])
 	t := &tunnel{
-		ctx: r.Context(), client: client, up: up.Conn,
+		ctx: ctx, client: client, up: up.Conn, begun: time.Now(), idle: b.Idle,
 		fromClient: newChecker(ws.StateServerSide, extensions),
 		fromServer: newChecker(ws.StateClientSide, extensions),
 	}
-	if b.Idle > 0 {
-		defer t.watch(b.Idle)()
-	}
+	t.pings.begin(b.Ping)
+	t.fromClient.pings = &t.pings
+	defer t.watch()()
 	t.run(up.early)
 	if b.Traffic != nil {
 		b.Traffic(t.in, t.out)

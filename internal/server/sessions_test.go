@@ -113,9 +113,9 @@ func TestRevocation(t *testing.T) {
 	if code != 4401 || !strings.HasPrefix(reason, "revoked ") || time.Since(begun) > time.Second {
 		t.Errorf("got %d %s after %v, want 4401 revoked within a second", code, reason, time.Since(begun))
 	}
-	if why := call(t, g.admin, "GET", "explain/"+strings.TrimPrefix(reason, "revoked "), ""); !strings.Contains(why.text, "laptop stolen") {
-		t.Errorf("got %s, want the reason", why.text)
-	}
+	until(t, "explained with the reason", func() bool { // The end is reported when both sides have seen it.
+		return strings.Contains(call(t, g.admin, "GET", "explain/"+strings.TrimPrefix(reason, "revoked "), "").text, "laptop stolen")
+	})
 	if strings.Contains(reason, "stolen") {
 		t.Error("the client was told the reason")
 	}
@@ -274,4 +274,41 @@ func TestLimitsOfConnections(t *testing.T) {
 		echo(t, second, "still here")
 		echo(t, third, "here now")
 	}
+}
+
+// A client that answers no pings is found out, and one that answers goes on.
+func TestPing(t *testing.T) {
+	b := newBackend(t)
+	g := start(t, front+fmt.Sprintf("routes: [{path: /chat, upstream: %q, limits: {ping: 1s}, carriers: [query: {verify: [local]}]}]\n", b.ws()))
+	target := "ws://" + g.public + "/chat?access_token=" + token(t, secret, nil)
+	alive, dead := mustDial(t, target, nil), mustDial(t, target, nil)
+	pings := make(chan struct{}, 100)
+	answer := alive.PingHandler()
+	alive.SetPingHandler(func(text string) error {
+		pings <- struct{}{}
+		return answer(text)
+	})
+	dead.SetPingHandler(func(string) error { return nil })
+	ended := make(chan int, 1)
+	go func() {
+		code, _ := closeOf(alive)
+		ended <- code
+	}()
+	begun := time.Now()
+	if code, reason := closeOf(dead); code != 1001 || !strings.HasPrefix(reason, "unresponsive ") || time.Since(begun) < 1500*time.Millisecond {
+		t.Errorf("got %d %s after %v, want it unresponsive after 2s", code, reason, time.Since(begun))
+	}
+	for range 3 {
+		select {
+		case <-pings:
+		case code := <-ended:
+			t.Fatalf("got %d, want the one that answers to go on", code)
+		case <-time.After(patience):
+			t.Fatal("no ping came")
+		}
+	}
+	until(t, "counted by its word", func() bool {
+		_, metrics := do(t, "GET", "http://"+g.admin+"/metrics", nil, "")
+		return strings.Contains(metrics, `usher_connection_seconds_count{reason="unresponsive",route="/chat"} 1`)
+	})
 }

@@ -27,7 +27,7 @@ func (b *builder) tunnel(r *route) (http.Handler, error) {
 	}
 	return (&gateway.Route{
 		Pattern: rc.Path, Pool: r.pool, Identity: identity, UpstreamHeaders: own,
-		AllowSetCookie: rc.AllowSetCookie, Cookies: credentialCookies(b.config.Routes), Idle: rc.Limits.Idle, Guard: r.guard,
+		AllowSetCookie: rc.AllowSetCookie, Cookies: credentialCookies(b.config.Routes), Idle: rc.Limits.Idle, Ping: rc.Limits.Ping, Guard: r.guard,
 		Traffic: func(in, out int64) { b.metrics.Carried(r.name, in, out) },
 	}).Handler(), nil
 }
