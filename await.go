@@ -24,23 +24,6 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut 
 		g.refuse(w, r, v, cut.offer, refusalFor(err))
 		return
 	}
-	c, buf, err := hijack(w)
-	if err != nil {
-		g.room.leave(v.client)
-		g.refusePlain(w, refusalFor(errors.Join(errFault, err)))
-		return
-	}
-	if !g.detach {
-		g.listen(r, v, cut, l, c, buf, next)
-		return
-	}
-	l.untie()
-	g.detached(func() { g.listen(r, v, cut, l, c, buf, next) })
-}
-
-// listen is await for a connection that was taken over, with its place in the
-// waiting room.
-func (g *guardState) listen(r *http.Request, v visit, cut *cutting, l *lease, c *conn, buf *bufio.ReadWriter, next http.Handler) {
 	waiting := true
 	leave := func() {
 		if waiting {
@@ -49,6 +32,11 @@ func (g *guardState) listen(r *http.Request, v visit, cut *cutting, l *lease, c 
 		}
 	}
 	defer leave()
+	c, buf, err := hijack(w)
+	if err != nil {
+		g.refusePlain(w, refusalFor(errors.Join(errFault, err)))
+		return
+	}
 	seated := false
 	defer func() {
 		if !seated { // Also if the verifier panics: net/http leaves c open.
@@ -105,16 +93,24 @@ func (g *guardState) seat(r *http.Request, v visit, yes verdict, l *lease, c *co
 		c.interject(ackFrame(yes.identity))
 	}
 	sw := &swallowWriter{header: make(http.Header), selected: selected, conn: c, buf: buf, lease: l}
-	panicked := true
-	defer func() {
-		if panicked {
-			l.end(refusalFor(errPanicked))
-			return
-		}
-		sw.over()
-	}()
-	next.ServeHTTP(sw, r)
-	panicked = false
+	handle := func() {
+		panicked := true
+		defer func() {
+			if panicked {
+				l.end(refusalFor(errPanicked))
+				return
+			}
+			sw.over()
+		}()
+		next.ServeHTTP(sw, r)
+		panicked = false
+	}
+	if g.detach {
+		l.untie()
+		g.detached(handle)
+	} else {
+		handle()
+	}
 }
 
 var errPanicked = fmt.Errorf("%w: handler panicked", errFault)

@@ -50,7 +50,7 @@ type Refusal struct {
 	// "replaced". With code 0 it is "bad_request", "misdirected",
 	// "not_implemented", "method_not_allowed", "version", "bad_handshake" or
 	// "origin". A Refusal of a handler's own may have another word, as the
-	// gateway's "idle" is.
+	// gateway's "idle" and "unresponsive" are.
 	Word string
 	// ID is the explain id: the client has it in the close reason or in the
 	// error body, the operator in the log. Default: a random one.

@@ -14,8 +14,8 @@ import (
 // kind in front.
 //
 // A Spender that is empty after a restart, as one in memory is, should have a
-// method Since() time.Time that says since when it remembers, always the same.
-// [Tickets] refuses tickets that are older, since they may have been used
+// method Since() time.Time that says since when it remembers: always the same,
+// or later once what it had was lost. [Tickets] refuses tickets that are older, since they may have been used
 // before. Without the method it is taken to remember forever; whoever wraps a
 // [MemorySpender] must pass the method on.
 type Spender interface {

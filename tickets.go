@@ -181,6 +181,10 @@ func (t *Tickets) Verify(ctx context.Context, c Credential) (*Identity, error) {
 	err = spent.Spend(ctx, b.id, b.expires.Add(spentMargin))
 	switch {
 	case err == nil:
+		// The memory may have been lost, and begun anew, just before.
+		if b.issued.Before(remembersSince(spent)) {
+			return nil, fmt.Errorf("redeem ticket: %w", errBeforeMemory)
+		}
 		return &b.identity, nil
 	case errors.Is(err, ErrSpent):
 		return nil, fmt.Errorf("redeem ticket: %w", ErrSpent)
@@ -202,10 +206,12 @@ func (b *ticketBody) admits(c Credential, now, since time.Time) error {
 	case b.issued.Before(since):
 		// It may have been used before the memory of used tickets begins, as
 		// after a restart. What cannot be proven unspent is refused.
-		return errors.New("made before the memory of used tickets begins")
+		return errBeforeMemory
 	}
 	return nil
 }
+
+var errBeforeMemory = errors.New("made before the memory of used tickets begins")
 
 func (t *Tickets) spender() Spender {
 	if t.Spent != nil {

@@ -107,23 +107,47 @@ func (e *Engine) Subscribe(ctx context.Context, deliver func(usher.Notice) int) 
 	if err != nil {
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}
+	mending, stopMending := context.WithCancel(context.WithoutCancel(ctx))
+	m := newMender(e.writeBack, e.log)
 	unwatch, err := e.revocations.watch(ctx, func(r entry) {
-		if r.removed {
-			return // Whoever heard of it knows until when it counts.
+		if r.removed { // Whoever heard of it knows until when it counts.
+			m.removed(mending, r.key)
+			return
 		}
 		n, err := decodeNotice(r.value)
 		if err != nil || n.Revocation == nil {
 			e.log.Warn("revocation cannot be read", slog.String("key", r.key), slog.Any("error", err))
 			return
 		}
+		m.has(r.key, keptRevocation{r.value, n.Until})
 		deliver(n)
 	})
 	if err != nil {
 		unserve()
+		stopMending()
+		m.wait()
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}
 	return func() {
 		unwatch()
 		unserve()
+		stopMending()
+		m.wait()
 	}, nil
+}
+
+// writeBack writes a revocation that the store has lost. Other nodes may as well:
+// all have it under its key.
+func (e *Engine) writeBack(ctx context.Context, key string, r keptRevocation) error {
+	ctx, cancel := context.WithTimeout(ctx, revokeWait/3)
+	defer cancel()
+	left := r.until.Round(0).Sub(time.Now().Round(0))
+	if left <= 0 {
+		return nil
+	}
+	_, err := e.revocations.create(ctx, key, r.text, left)
+	if errors.Is(err, errExists) {
+		return nil
+	}
+	return err
 }

@@ -146,7 +146,7 @@ func (a *api) do(w http.ResponseWriter, r *http.Request, c call, by caller) (ans
 		w.Header().Set("Allow", allowed(c.methods))
 		return answer{}, denyf(http.StatusMethodNotAllowed, "the method must be one of %s", allowed(c.methods))
 	}
-	if method != http.MethodGet && !isJSON(r.Header) {
+	if method != http.MethodGet && isOfPage(r) && !isJSON(r.Header) {
 		return answer{}, denyf(http.StatusUnsupportedMediaType, "what changes something needs Content-Type: application/json")
 	}
 	return f(w, r, c, by)
@@ -227,6 +227,13 @@ func clientOf(r *http.Request) string {
 		return ""
 	}
 	return peer.Addr().Unmap().String()
+}
+
+// isOfPage reports whether a web page may have started a request: browsers say so
+// of everything that changes something. A page's own must show that no form has
+// sent it.
+func isOfPage(r *http.Request) bool {
+	return len(r.Header["Origin"]) > 0 || len(r.Header["Sec-Fetch-Site"]) > 0 || len(r.Header["Referer"]) > 0
 }
 
 // isForeign reports whether a request was started by a web page that is not of

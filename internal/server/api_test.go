@@ -28,10 +28,10 @@ func TestAPIRefusals(t *testing.T) {
 		{"two sites", "GET", "keys", "", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Site", "cross-site"}, 403, "other sites"},
 		{"foreign status", "GET", "status", "", []string{"Sec-Fetch-Site", "cross-site"}, 403, "other sites"},
 		{"foreign explain", "GET", "explain/x", "", []string{"Origin", "https://evil.example"}, 403, "other sites"},
-		{"form", "POST", "revocations", sub, []string{"Content-Type", "", "Content-Type", "text/plain"}, 415, "application/json"},
-		{"no type", "POST", "revocations", sub, []string{"Content-Type", ""}, 415, "application/json"},
-		{"two types", "POST", "revocations", sub, []string{"Content-Type", "application/json"}, 415, "application/json"},
-		{"delete without type", "DELETE", "keys/aaaaaaaaaaaa", "", []string{"Content-Type", ""}, 415, "application/json"},
+		{"form", "POST", "revocations", sub, []string{"Origin", own, "Content-Type", "", "Content-Type", "text/plain"}, 415, "application/json"},
+		{"no type", "POST", "revocations", sub, []string{"Origin", own, "Content-Type", ""}, 415, "application/json"},
+		{"two types", "POST", "revocations", sub, []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "application/json"}, 415, "application/json"},
+		{"delete without type", "DELETE", "keys/aaaaaaaaaaaa", "", []string{"Referer", own + "/", "Content-Type", ""}, 415, "application/json"},
 		{"proxied", "GET", "connections", "", []string{"X-Forwarded-For", "192.0.2.1"}, 401, "API key"},
 		{"name of another host", "GET", "connections", "", []string{"Host", "evil.example"}, 421, ""},
 		{"wrong key", "GET", "connections", "", []string{"Authorization", "Bearer usher_aaaaaaaaaaaa_AAAAAAAAAAAAAAAAAAAAAAAAAA"}, 401, "API key"},
@@ -101,6 +101,9 @@ func TestAPIRefusals(t *testing.T) {
 	}
 	if got := call(t, g.admin, "POST", "revocations", sub, "Origin", own, "Sec-Fetch-Site", "same-origin"); got.status != 200 {
 		t.Errorf("got %d %s for the listener's own origin, want 200", got.status, got.text)
+	}
+	if got := call(t, g.admin, "POST", "revocations", sub, "Content-Type", ""); got.status != 200 {
+		t.Errorf("got %d %s for a program that says no type, want 200", got.status, got.text)
 	}
 	if res, _ := do(t, "GET", own+"/healthz", http.Header{"Origin": {"https://evil.example"}}, ""); res.StatusCode != 200 {
 		t.Errorf("got %d from healthz for a foreign page, want 200", res.StatusCode)

@@ -45,7 +45,7 @@ func (s *Server) drain(srv *http.Server, spread time.Duration) {
 type visitors struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	inside map[net.Conn]struct{}
+	inside map[net.Conn]int // How often: a tunnel is held for longer than its request.
 }
 
 type connKey struct{}
@@ -64,13 +64,15 @@ func (v *visitors) enter(ctx context.Context) (leave func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.inside == nil {
-		v.inside = make(map[net.Conn]struct{})
+		v.inside = make(map[net.Conn]int)
 	}
-	v.inside[c] = struct{}{}
+	v.inside[c]++
 	return func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		delete(v.inside, c)
+		if v.inside[c]--; v.inside[c] == 0 {
+			delete(v.inside, c)
+		}
 	}
 }
 

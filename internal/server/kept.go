@@ -24,6 +24,7 @@ type kept struct {
 	signer       *gateway.Signer
 	metrics      *observe.Metrics
 	explanations *observe.Explanations
+	visitors     visitors
 
 	// Set by openEngine, before anybody is served. Immutable from then on.
 	engine  *engine.Engine

@@ -73,7 +73,7 @@ func (b *builder) route(rc *config.Route) (*route, error) {
 		return nil, err
 	}
 	r.guard = b.newGuard(rc, r.name, carriers)
-	r.guard.Subprotocols = rc.Subprotocols
+	r.guard.Subprotocols, r.guard.Detach = rc.Subprotocols, true
 	if err := r.guard.Validate(); err != nil {
 		return nil, err
 	}
@@ -167,11 +167,13 @@ func (b *builder) handler(r *route) (http.Handler, error) {
 	return r.guard.Handler(b.counted(r.name, tunnel)), nil
 }
 
-// counted counts the WebSocket connections that next holds.
+// counted counts the WebSocket connections that next holds. They are visitors for
+// longer than their requests are: the Guard detaches them.
 func (b *builder) counted(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "" { // A handshake: the Guard lets no other through.
 			defer b.metrics.Connected(name)()
+			defer b.visitors.enter(r.Context())()
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -38,7 +38,6 @@ type Server struct {
 
 	changing sync.Mutex // Held while one site takes the place of another.
 	draining atomic.Bool
-	visitors visitors
 	health   health
 	started  time.Time // Immutable after New.
 	reloaded atomic.Pointer[reloadResult]
