@@ -29,7 +29,7 @@ TOOLS   := bin/.tools
 check: format vet law lint quick ## What to run before a commit: format, vet, law, lint, quick tests (default).
 
 .PHONY: test
-test: deps format vet law lint build race browser ## Everything; installs first what is missing.
+test: deps format vet law lint build race bench-quick browser ## Everything; installs first what is missing.
 	@echo "make test: all passed"
 
 # The demo needs nothing but Go. With Node there is a second backend, whose one
@@ -109,8 +109,28 @@ fuzz: ## Each fuzz target for FUZZTIME (10s).
 		done; \
 	done
 
+# ARGS are flags of test/load, such as ARGS='--rows ^gateway/'.
 .PHONY: bench
-bench: $(TOOLS) ## Benchmarks, COUNT (6) times each, summed up by benchstat.
+bench: ## Measure Usher beside its peers: bin/bench.md, bin/bench.json.
+	@tools/deps.sh go peers
+	@mkdir -p bin
+	$(GO) run ./test/load --json bin/bench.json $(ARGS) | tee bin/bench.md
+
+.PHONY: bench-quick
+bench-quick: build ## The same with tiny sizes: shows that all works, not how fast.
+	@mkdir -p bin
+	$(GO) run ./test/load --quick --usher bin/usher $(ARGS) >bin/bench-quick.md
+
+.PHONY: bench-check
+bench-check: ## Fail where CPU against bare gobwas has grown by 20 % over test/load/ratios.json.
+	$(GO) run ./test/load --check test/load/ratios.json $(ARGS)
+
+.PHONY: soak
+soak: ## Churn for ten minutes each beside 19,000 connections; fail on growth.
+	$(GO) run ./test/load --soak 10m --connections 19000 $(ARGS)
+
+.PHONY: microbench
+microbench: $(TOOLS) ## Go benchmarks, COUNT (6) times each, summed up by benchstat.
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bin/bench.txt
 	bin/benchstat bin/bench.txt
 
@@ -151,5 +171,5 @@ clean: ## Remove what was built and installed here.
 
 .PHONY: help
 help: ## This list.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
-		awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
+		awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'

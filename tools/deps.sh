@@ -91,9 +91,30 @@ need_proxies() {
 		"and stop the services that come with them"
 }
 
+# need_peers finds what the benchmarks measure beside us, and installs what is
+# missing where we may. What is not there then is named as not run: no reason to
+# stop. No service is started; the benchmarks start their own.
+need_peers() {
+	local package absent=() policy=/usr/sbin/policy-rc.d
+	for package in nginx:nginx-light haproxy:haproxy caddy:caddy redis-server:redis-server; do
+		command -v "${package%%:*}" >/dev/null || [ -x "/usr/sbin/${package%%:*}" ] || absent+=("${package##*:}")
+	done
+	[ ${#absent[@]} -gt 0 ] || return 0
+	if can_install; then
+		if [ ! -e "$policy" ]; then
+			# How Debian is told not to start services.
+			trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+			printf '#!/bin/sh\nexit 101\n' >"$policy"
+			chmod +x "$policy"
+		fi
+		install "${absent[@]}" && return 0
+	fi
+	echo "not installed, so they will not run: ${absent[*]}" >&2
+}
+
 for name in "$@"; do
 	case $name in
-	go | node | python | browsers | proxies) "need_$name" ;;
+	go | node | python | browsers | proxies | peers) "need_$name" ;;
 	*) missing "a rule for $name" ;;
 	esac
 done
