@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/usher-ws/usher"
@@ -53,11 +54,12 @@ func shake(c net.Conn, out *http.Request, timeout time.Duration) (*upstreamConn,
 	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
 	}
-	if err := out.Write(c); err != nil {
+	g := greetings.Get().(*greeting)
+	defer g.over()
+	if err := g.write(c, out); err != nil {
 		return nil, fmt.Errorf("%w: write handshake: %w", usher.ErrUnavailable, err)
 	}
-	limited := &io.LimitedReader{R: c, N: maxHead}
-	rd := bufio.NewReaderSize(limited, 4<<10)
+	rd := g.read(c)
 	res, err := readAnswer(rd, out) //nolint:bodyclose // A 101 has none; any other may not end, and is cut with its connection.
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", usher.ErrUnavailable, err)
@@ -70,6 +72,39 @@ func shake(c net.Conn, out *http.Request, timeout time.Duration) (*upstreamConn,
 		return nil, err
 	}
 	return &upstreamConn{Conn: c, early: slices.Clone(early), answer: res.Header}, c.SetDeadline(time.Time{})
+}
+
+// A greeting has the buffers of a handshake, which are used again.
+type greeting struct {
+	wr      *bufio.Writer
+	rd      *bufio.Reader
+	limited io.LimitedReader
+}
+
+var greetings = sync.Pool{New: func() any {
+	return &greeting{wr: bufio.NewWriterSize(nil, 4<<10), rd: bufio.NewReaderSize(nil, 4<<10)}
+}}
+
+func (g *greeting) write(c net.Conn, out *http.Request) error {
+	g.wr.Reset(c)
+	if err := out.Write(g.wr); err != nil {
+		return err
+	}
+	return g.wr.Flush()
+}
+
+func (g *greeting) read(c net.Conn) *bufio.Reader {
+	g.limited = io.LimitedReader{R: c, N: maxHead}
+	g.rd.Reset(&g.limited)
+	return g.rd
+}
+
+// over gives the buffers back. What the answer said was copied out of them.
+func (g *greeting) over() {
+	g.wr.Reset(nil)
+	g.rd.Reset(nil)
+	g.limited.R = nil
+	greetings.Put(g)
 }
 
 // readAnswer reads the head of the final answer.
