@@ -224,11 +224,11 @@ func timeClaim(claims Claims, name string) (time.Time, error) {
 // beyond lastSecond, or before 1970, is cut off there.
 func numericDate(n json.Number) time.Time {
 	if s, err := strconv.ParseInt(string(n), 10, 64); err == nil {
-		return time.Unix(min(max(s, 0), lastSecond), 0)
+		return time.Unix(min(max(s, 0), lastSecond), 0).UTC()
 	}
 	// What is too large for a float is infinite. It cannot be NaN: JSON has no
 	// spelling for that.
 	f, _ := strconv.ParseFloat(string(n), 64)
 	s, fraction := math.Modf(min(max(f, 0), lastSecond))
-	return time.Unix(int64(s), int64(fraction*float64(time.Second)))
+	return time.Unix(int64(s), int64(fraction*float64(time.Second))).UTC()
 }

@@ -88,6 +88,9 @@ func (d *renewalDesk) serve(w http.ResponseWriter, r *http.Request) {
 	var list []renewed
 	var no refusedAt
 	for _, door := range d.doors {
+		if _, ok := door.guard.allowedOrigin(r); !ok {
+			continue // Of other pages; it has no say, as long as one lets this one in.
+		}
 		v, yes, err := door.judge(r)
 		if err == nil && given && yes.identity.Session != named {
 			err = fmt.Errorf("%w: the credential is of another session", ErrForbidden)
