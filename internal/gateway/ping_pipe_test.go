@@ -84,7 +84,7 @@ func piped(t testing.TB, route Route) *pipe {
 			t.Errorf("answer the client: %v", err)
 			return
 		}
-		b.carry(r.Context(), client, up)
+		b.carry(b.newTunnel(r.Context(), client, up), up.early, func() {})
 	}))
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET / HTTP/1.1\r\nHost: example.com\r\n" +
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +

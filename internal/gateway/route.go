@@ -55,6 +55,10 @@ type Route struct {
 	Ping time.Duration
 	// Guard is the route's, for what it knows of a request's client.
 	Guard *usher.Guard
+	// Opened is told of each WebSocket connection before the upstream is dialed,
+	// with the context of its request, and what it returns is called at the end.
+	// Default: nobody.
+	Opened func(context.Context) (closed func())
 	// Traffic is told how many bytes a connection carried. Default: nobody.
 	Traffic func(fromClient, toClient int64)
 }

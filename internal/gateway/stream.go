@@ -21,6 +21,7 @@ type tunnel struct {
 	// Immutable once it runs.
 	ctx        context.Context // The request's: it ends when the Guard ends the connection.
 	client, up net.Conn
+	release    func() // Tells the pool that up is over.
 	begun      time.Time
 	idle       time.Duration
 

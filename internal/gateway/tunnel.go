@@ -20,45 +20,78 @@ const (
 )
 
 // tunnel takes an admitted handshake to the upstream, and on its 101 answers
-// the client and passes frames both ways.
+// the client and passes frames both ways. Where the Guard detaches its handlers,
+// a goroutine of its own does that, whose stack has not grown by all that went
+// before.
 func (b *behind) tunnel(w http.ResponseWriter, r *http.Request, tail string) {
+	closed := func() {}
+	if b.Opened != nil {
+		closed = b.Opened(r.Context())
+	}
+	t, early := b.open(w, r, tail)
+	switch {
+	case t == nil:
+		closed()
+	case b.Guard.Detach:
+		go b.carry(t, early, closed)
+	default:
+		b.carry(t, early, closed)
+	}
+}
+
+// open makes the tunnel, or has refused the client and returns nil. What came
+// behind the upstream's 101 is the first to pass.
+func (b *behind) open(w http.ResponseWriter, r *http.Request, tail string) (t *tunnel, early []byte) {
 	c, target, release, err := b.Pool.dial(r.Context())
 	if err != nil {
 		usher.Refuse(w, r, err)
-		return
+		return nil, nil
 	}
-	defer release()
-	defer c.Close()
+	defer func() {
+		if t == nil {
+			_ = c.Close()
+			release()
+		}
+	}()
 	out, err := b.handshake(r, target, tail)
 	if err != nil {
 		usher.Refuse(w, r, err)
-		return
+		return nil, nil
 	}
 	up, err := b.shake(r.Context(), c, out)
 	if err != nil {
 		badGateway(w, r, err)
-		return
+		return nil, nil
 	}
 	client, err := b.answer(w, r, up)
 	if err != nil { // The client is gone, or its identity has ended just now.
 		goodbye(c)
-		return
+		return nil, nil
 	}
-	b.carry(r.Context(), client, up)
+	t = b.newTunnel(r.Context(), client, up)
+	t.release = release
+	return t, up.early
 }
 
-// carry passes frames between client and upstream until both are closed.
-func (b *behind) carry(ctx context.Context, client net.Conn, up *upstreamConn) {
+func (b *behind) newTunnel(ctx context.Context, client net.Conn, up *upstreamConn) *tunnel {
 	extensions := extensionNames(up.answer["Sec-Websocket-Extensions"])
 	t := &tunnel{
-		ctx: ctx, client: client, up: up.Conn, begun: time.Now(), idle: b.Idle,
+		ctx: ctx, client: client, up: up.Conn, release: func() {}, begun: time.Now(), idle: b.Idle,
 		fromClient: newChecker(ws.StateServerSide, extensions),
 		fromServer: newChecker(ws.StateClientSide, extensions),
 	}
 	t.pings.begin(b.Ping)
 	t.fromClient.pings = &t.pings
+	return t
+}
+
+// carry passes frames between client and upstream until both are closed.
+func (b *behind) carry(t *tunnel, early []byte, closed func()) {
+	defer closed()
+	defer t.release()
+	defer t.up.Close()
 	defer t.watch()()
-	t.run(up.early)
+	t.run(early)
 	if b.Traffic != nil {
 		b.Traffic(t.in, t.out)
 	}

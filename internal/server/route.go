@@ -164,17 +164,5 @@ func (b *builder) handler(r *route) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.guard.Handler(b.counted(r.name, tunnel)), nil
-}
-
-// counted counts the WebSocket connections that next holds. They are visitors for
-// longer than their requests are: the Guard detaches them.
-func (b *builder) counted(name string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") != "" { // A handshake: the Guard lets no other through.
-			defer b.metrics.Connected(name)()
-			defer b.visitors.enter(r.Context())()
-		}
-		next.ServeHTTP(w, r)
-	})
+	return r.guard.Handler(tunnel), nil
 }

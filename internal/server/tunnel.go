@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -28,6 +29,13 @@ func (b *builder) tunnel(r *route) (http.Handler, error) {
 	return (&gateway.Route{
 		Pattern: rc.Path, Pool: r.pool, Identity: identity, UpstreamHeaders: own,
 		AllowSetCookie: rc.AllowSetCookie, Cookies: credentialCookies(b.config.Routes), Idle: rc.Limits.Idle, Ping: rc.Limits.Ping, Guard: r.guard,
+		Opened: func(ctx context.Context) (closed func()) {
+			leave, done := b.visitors.enter(ctx), b.metrics.Connected(r.name)
+			return func() {
+				done()
+				leave()
+			}
+		},
 		Traffic: func(in, out int64) { b.metrics.Carried(r.name, in, out) },
 	}).Handler(), nil
 }
