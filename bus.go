@@ -89,7 +89,7 @@ func (s *Sessions) hear(n Notice) int {
 		if err != nil {
 			return 0
 		}
-		return renewed
+		return renewed.connections
 	}
 	return 0
 }

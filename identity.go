@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -93,10 +94,32 @@ func derivedSession(issuer, subject string) string {
 	return base64url.EncodeToString(h.Sum(nil)[:16])
 }
 
-// clone returns a copy, with claims of its own at the top level: what a caller
-// adds to its Claims is seen by nobody else.
+// clone returns a copy with claims of its own: what a caller changes in them is
+// seen by nobody else.
 func (id *Identity) clone() *Identity {
 	c := *id
 	c.Claims = maps.Clone(id.Claims)
+	for name, v := range c.Claims {
+		c.Claims[name] = cloneValue(v)
+	}
 	return &c
+}
+
+// cloneValue copies a value of the types that come from JSON.
+func cloneValue(v any) any {
+	switch v := v.(type) {
+	case []any:
+		list := slices.Clone(v)
+		for i := range list {
+			list[i] = cloneValue(list[i])
+		}
+		return list
+	case map[string]any:
+		object := maps.Clone(v)
+		for name := range object {
+			object[name] = cloneValue(object[name])
+		}
+		return object
+	}
+	return v
 }

@@ -23,7 +23,24 @@ func (s *Sessions) Renew(ctx context.Context, id *Identity, routes ...string) (i
 	if err != nil {
 		return 0, err
 	}
-	return s.renewAll(ctx, full, routes, nil)
+	all, err := s.renewAll(ctx, full, routes, nil)
+	return all.connections, err
+}
+
+// An extent is how many connections there are, and when the first of those on
+// this node ends; zero if there is none.
+type extent struct {
+	connections int
+	ends        time.Time
+}
+
+func (e *extent) add(ends time.Time) { e.merge(extent{1, ends}) }
+
+func (e *extent) merge(other extent) {
+	e.connections += other.connections
+	if e.ends.IsZero() || !other.ends.IsZero() && other.ends.Before(e.ends) {
+		e.ends = other.ends
+	}
 }
 
 // An asker judges a credential once more: see [Identity.Recheck].
@@ -31,30 +48,31 @@ type asker func(context.Context) (*Identity, error)
 
 // renewAll is Renew on all nodes. Of again only this one knows: credentials do
 // not travel.
-func (s *Sessions) renewAll(ctx context.Context, id *Identity, routes []string, again asker) (int, error) {
-	here, err := s.renew(id, routes, again)
+func (s *Sessions) renewAll(ctx context.Context, id *Identity, routes []string, again asker) (extent, error) {
+	all, err := s.renew(id, routes, again)
 	if err != nil {
-		return 0, err
+		return extent{}, err
 	}
 	there, err := s.tell(ctx, Notice{Renewal: &Renewal{Identity: *id, Routes: routes}, Made: time.Now().Round(0)})
-	if err != nil && here == 0 {
-		return 0, fmt.Errorf("%w: no live connection here, and other nodes could not be asked: %w", ErrUnavailable, err)
+	if err != nil && all.connections == 0 {
+		return extent{}, fmt.Errorf("%w: no live connection here, and other nodes could not be asked: %w", ErrUnavailable, err)
 	}
-	return here + there, nil
+	all.connections += there
+	return all, nil
 }
 
 // renew is Renew on this node.
-func (s *Sessions) renew(id *Identity, routes []string, again asker) (n int, err error) {
+func (s *Sessions) renew(id *Identity, routes []string, again asker) (all extent, err error) {
 	list, err := s.ofSession(id, routes)
 	if err != nil {
-		return 0, err
+		return all, err
 	}
 	for _, l := range list {
-		if l.renew(id, again) {
-			n++
+		if ends, lives := l.renew(id, again); lives {
+			all.add(ends)
 		}
 	}
-	return n, nil
+	return all, nil
 }
 
 // ofSession lists the connections of id's session on these routes.
@@ -80,15 +98,16 @@ func (s *Sessions) ofSession(id *Identity, routes []string) ([]*lease, error) {
 // renew gives the connection a fresh identity of the same session, if it still
 // lives. One of a credential that was issued earlier than the last changes
 // nothing: a notice may overtake another, and fewer permissions must not become
-// more.
-func (l *lease) renew(fresh *Identity, again asker) bool {
+// more. It returns when the connection ends now.
+func (l *lease) renew(fresh *Identity, again asker) (ends time.Time, lives bool) {
 	lives, changed := l.take(fresh, again)
 	if changed {
 		e := l.visit.event(EventRenewed)
 		e.Carrier, e.Identity = l.carrier, fresh
 		l.report(e)
 	}
-	return lives
+	ends, _ = l.deadline(l.identity.Load())
+	return ends, lives
 }
 
 // take is renew without telling anybody.

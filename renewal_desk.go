@@ -27,7 +27,9 @@ import (
 // the credential's, the answer is 403 and nothing is renewed. So it is for
 // another subject. 404 says that no such connection is live on any node that
 // answers. Pages of the routes' origins can read the answers (CORS); errors are
-// application/problem+json (RFC 9457). The time is in seconds.
+// application/problem+json (RFC 9457). The time is in seconds: until the first of
+// the session's connections on this node ends, or the credential where all are on
+// other nodes.
 func (s *Sessions) Desk(byRoute map[string]*Guard) http.Handler {
 	d := &renewalDesk{sessions: s}
 	for _, route := range slices.Sorted(maps.Keys(byRoute)) {
@@ -106,29 +108,33 @@ func (d *renewalDesk) serve(w http.ResponseWriter, r *http.Request) {
 
 // answer renews what there is to renew.
 func (d *renewalDesk) answer(w http.ResponseWriter, r *http.Request, list []renewed, no refusedAt) {
-	total := 0
+	var all extent
 	var id *Identity
 	for _, one := range list {
-		n, err := d.sessions.renewAll(r.Context(), one.id, one.routes, one.again)
+		renewed, err := d.sessions.renewAll(r.Context(), one.id, one.routes, one.again)
 		if err != nil {
 			no.note(d.doors[0].guard, visit{begun: time.Now(), route: one.routes[0]}, err)
 			continue
 		}
-		if total += n; id == nil || n > 0 {
+		if renewed.connections > 0 && renewed.ends.IsZero() { // On other nodes only.
+			renewed.ends = one.id.Expires
+		}
+		if id == nil || renewed.connections > 0 {
 			id = one.id
 		}
+		all.merge(renewed)
 	}
 	switch {
 	case id == nil:
 		no.refuse(w, r)
-	case total == 0:
+	case all.connections == 0:
 		(&problem{http.StatusNotFound, "this session has no live connection"}).write(w)
 	default:
 		writeJSON(w, http.StatusOK, "application/json", struct {
 			Session     string `json:"session"`
 			ExpiresIn   int64  `json:"expires_in"`
 			Connections int    `json:"connections"`
-		}{id.Session, seconds(time.Now(), id.Expires), total})
+		}{id.Session, seconds(time.Now(), all.ends), all.connections})
 	}
 }
 
@@ -182,6 +188,8 @@ func (no *refusedAt) note(g *guardState, v visit, err error) {
 func tells(err error) int {
 	switch {
 	case errors.Is(err, ErrUnavailable):
+		return 4
+	case errors.Is(err, ErrForbidden), errors.Is(err, ErrRevoked), errors.Is(err, ErrExpired):
 		return 3
 	case errors.Is(err, ErrNoCredential):
 		return 0

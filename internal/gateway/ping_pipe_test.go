@@ -76,6 +76,7 @@ func piped(t testing.TB, route Route) *pipe {
 			return &usher.Identity{Subject: "alice", Issuer: "test"}, nil
 		})),
 	}}
+	route.Guard = guard
 	h := guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		up := &upstreamConn{Conn: serverConn, answer: http.Header{}}
 		defer up.Close()
@@ -84,7 +85,7 @@ func piped(t testing.TB, route Route) *pipe {
 			t.Errorf("answer the client: %v", err)
 			return
 		}
-		b.carry(b.newTunnel(r.Context(), client, up), up.early, func() {})
+		b.carry(b.newTunnel(r.Context(), client, up, func() {}), up.early, func() {})
 	}))
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET / HTTP/1.1\r\nHost: example.com\r\n" +
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +

@@ -79,9 +79,7 @@ func (rt *Route) Handler() http.Handler {
 	b.proxy = &httputil.ReverseProxy{
 		Rewrite: b.rewrite, Transport: b, FlushInterval: -1, ErrorHandler: b.proxyFailed,
 	}
-	if rt.Guard.Log != nil {
-		b.proxy.ErrorLog = slog.NewLogLogger(rt.Guard.Log.Handler(), slog.LevelDebug)
-	}
+	b.proxy.ErrorLog = slog.NewLogLogger(b.log().Handler(), slog.LevelDebug)
 	return b
 }
 
@@ -91,6 +89,14 @@ type behind struct {
 	own   ownNames
 	path  pathRule
 	proxy *httputil.ReverseProxy
+}
+
+// log is the Guard's.
+func (b *behind) log() *slog.Logger {
+	if b.Guard.Log != nil {
+		return b.Guard.Log
+	}
+	return slog.Default()
 }
 
 func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +25,7 @@ type tunnel struct {
 	ctx        context.Context // The request's: it ends when the Guard ends the connection.
 	client, up net.Conn
 	release    func() // Tells the pool that up is over.
+	log        *slog.Logger
 	begun      time.Time
 	idle       time.Duration
 
@@ -55,12 +59,29 @@ func (t *tunnel) run(early []byte) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer t.caught()
 		t.toUpstream()
 	}()
 	t.toClient(early)
 	<-done
 	_ = t.client.Close()
 }
+
+// caught ends a tunnel that has panicked: nobody above it would, and the process
+// would end.
+func (t *tunnel) caught() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	t.log.Error("tunnel panicked", "panic", p, "stack", string(debug.Stack()))
+	usher.End(t.ctx, &usher.Refusal{
+		Status: http.StatusInternalServerError, Code: usher.CloseFault, Word: "fault", Cause: errPanicked,
+	})
+	_ = t.up.Close()
+}
+
+var errPanicked = errors.New("tunnel panicked")
 
 // toUpstream passes what the client sends. At the end it sees that the upstream
 // learns of it.

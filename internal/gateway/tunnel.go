@@ -68,15 +68,14 @@ func (b *behind) open(w http.ResponseWriter, r *http.Request, tail string) (t *t
 		goodbye(c)
 		return nil, nil
 	}
-	t = b.newTunnel(r.Context(), client, up)
-	t.release = release
-	return t, up.early
+	return b.newTunnel(r.Context(), client, up, release), up.early
 }
 
-func (b *behind) newTunnel(ctx context.Context, client net.Conn, up *upstreamConn) *tunnel {
+// newTunnel returns a tunnel that calls release at its end.
+func (b *behind) newTunnel(ctx context.Context, client net.Conn, up *upstreamConn, release func()) *tunnel {
 	extensions := extensionNames(up.answer["Sec-Websocket-Extensions"])
 	t := &tunnel{
-		ctx: ctx, client: client, up: up.Conn, release: func() {}, begun: time.Now(), idle: b.Idle,
+		ctx: ctx, client: client, up: up.Conn, release: release, log: b.log(), begun: time.Now(), idle: b.Idle,
 		fromClient: newChecker(ws.StateServerSide, extensions),
 		fromServer: newChecker(ws.StateClientSide, extensions),
 	}
@@ -91,6 +90,7 @@ func (b *behind) carry(t *tunnel, early []byte, closed func()) {
 	defer t.release()
 	defer t.up.Close()
 	defer t.watch()()
+	defer t.caught()
 	t.run(early)
 	if b.Traffic != nil {
 		b.Traffic(t.in, t.out)

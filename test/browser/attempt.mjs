@@ -39,7 +39,8 @@ export function attempt(plan) {
       seen.openedAfter = performance.now() - began;
       seen.protocol = socket.protocol;
       for (const message of plan.send ?? []) socket.send(message);
-      if (plan.every) ticker = setInterval(() => socket.send('tick'), plan.every);
+      const tick = () => socket.readyState === WebSocket.OPEN && socket.send('tick');
+      if (plan.every) ticker = setInterval(tick, plan.every);
     };
     socket.onmessage = (event) => {
       seen.messages.push(event.data);
@@ -49,7 +50,8 @@ export function attempt(plan) {
       seen.errors++;
     };
     socket.onclose = (event) => {
-      seen.close = { code: event.code, reason: event.reason, clean: event.wasClean, at: Date.now() };
+      const { code, reason, wasClean: clean } = event;
+      seen.close = { code, reason, clean, unsent: socket.bufferedAmount, at: Date.now() };
       over();
     };
   });

@@ -24,6 +24,14 @@ export async function admitted(site, path, seen, wanted) {
   return run;
 }
 
+/**
+ * The closing handshake was whole. In Chromium it never is where the page had
+ * sent what the browser had not taken yet, whatever the server did.
+ */
+export function closedCleanly({ clean, unsent = 0, ...close }) {
+  assert.ok(clean || unsent > 0, `not clean: ${JSON.stringify(close)}`);
+}
+
 /** None of `secrets` is anywhere in `what`, however it is spelled. */
 export function concealed(what, secrets) {
   assert.ok(secrets.length > 0, 'a test of concealment needs a secret');

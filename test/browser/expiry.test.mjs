@@ -2,6 +2,7 @@
 // it, and the page hears why it ended.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { closedCleanly } from './expect.mjs';
 import { limit, suite } from './suite.mjs';
 import { token } from './tokens.mjs';
 
@@ -53,7 +54,7 @@ suite('expiry', (tab) => {
 async function endedOnTime(site, path, seen, { exp, library }) {
   assert.equal(seen.close?.code, 4401, JSON.stringify(seen));
   assert.match(seen.close.reason, /^expired [A-Z2-7]{12}$/);
-  assert.equal(seen.close.clean, true);
+  closedCleanly(seen.close);
   const late = seen.close.at - exp * 1000;
   assert.ok(late >= 0 && late <= 1000, `it ended ${late} ms after the credential`);
   assert.ok(seen.messages.length >= 5, `only ${seen.messages.length} messages came back`);

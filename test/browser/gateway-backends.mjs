@@ -13,6 +13,7 @@ export const echoes = ['node', 'python', 'go'];
 
 const commands = {
   node: () => [process.execPath, file('node.mjs')],
+  counter: () => [process.execPath, file('counter.mjs')],
   socketio: () => [process.execPath, file('socketio.mjs')],
   python: () => [findPython(), file('python.py')],
   go: () => {
@@ -35,9 +36,8 @@ function findPython() {
   throw new Error('no Python 3 with websockets; Debian has it as python3-websockets');
 }
 
-/** Starts all backends; resolves to them by name. */
-export async function startBackends() {
-  const names = Object.keys(commands);
+/** Starts backends; resolves to them by name. */
+export async function startBackends(names) {
   const all = await Promise.all(names.map(async (name) => [name, await Backend.start(name)]));
   return Object.fromEntries(all);
 }
@@ -49,6 +49,7 @@ class Backend {
     backend.name = name;
     backend.program = new Program(command, args, { from: 'stdout' });
     const { port } = await backend.program.event(({ event }) => event === 'listening', 'listening');
+    backend.port = port;
     backend.tap = await Tap.open(port);
     return backend;
   }
@@ -58,10 +59,14 @@ class Backend {
     const { events } = this.program;
     return events.filter(({ event, path: at }) => event === 'open' && at.split('?')[0] === path).map(({ id, ...open }) => {
       const own = events.filter((event) => event.id === id);
+      const { code, reason, seen } = own.find(({ event }) => event === 'close') ?? {};
       return {
         ...open,
         messages: own.filter(({ event }) => event === 'message').map(({ text }) => text),
-        code: own.find(({ event }) => event === 'close')?.code,
+        pings: own.filter(({ event }) => event === 'ping' || event === 'pong').length,
+        code,
+        reason,
+        seen,
       };
     });
   }

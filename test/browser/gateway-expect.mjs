@@ -2,6 +2,7 @@
 // and for the operator.
 import assert from 'node:assert/strict';
 import { concealed } from './expect.mjs';
+import { until } from './gateway-program.mjs';
 import { upstream } from './gateway-usher.mjs';
 
 /**
@@ -13,7 +14,7 @@ export async function admitted(tab, { backend: name, path, secrets, messages = [
   const seen = await tab.attempt({ path, send: messages, replies: messages.length, ...plan }, page);
   assert.equal(seen.opened, true, JSON.stringify(seen));
   assert.equal(seen.protocol, 'chat.v1');
-  assert.deepEqual(seen.messages, messages);
+  assert.deepEqual(seen.messages, messages, JSON.stringify(seen));
   const backend = tab.site.backends[name];
   const own = path.replace(`/${name}`, '');
   const socket = await backend.over(own);
@@ -57,7 +58,10 @@ export async function refused(tab, { backend, path, carrier, why, secrets = [], 
   assert.equal(seen.close.clean, true);
   assert.deepEqual(seen.messages, []);
   await explained(tab, seen.close.reason, { verdict: 'refused', carrier, why, secrets });
-  untouched(tab.site.backends[backend], path.replace(`/${backend}`, ''));
+  const { [backend]: server } = tab.site.backends;
+  // Others may be on their way in.
+  await until(() => silent(server).length === 0, `${backend} was connected to, and told nothing`);
+  untouched(server, path.replace(`/${backend}`, ''));
   return seen;
 }
 
@@ -78,12 +82,15 @@ export async function explained(tab, reason, { verdict, carrier, why, secrets = 
  * Nothing came to the backend at `path`, and no connection was made to it
  * without a request.
  */
-export function untouched({ tap, name, program }, path) {
+export function untouched(server, path) {
+  const { tap, name, program } = server;
   assert.deepEqual(tap.at(path).map(({ head }) => head), [], `${name} must see nothing of ${path}`);
   assert.ok(!program.text.includes(`"${path}`), `${name} tells of ${path}`);
-  const silent = tap.connections.filter(({ text }) => text === '');
-  assert.equal(silent.length, 0, `${name} was connected to, and told nothing`);
+  assert.equal(silent(server).length, 0, `${name} was connected to, and told nothing`);
 }
+
+/** The connections to a backend without a request. */
+const silent = ({ tap }) => tap.connections.filter(({ text }) => text === '');
 
 /** The handshake failed, of which JavaScript learns nothing. */
 export function failed(seen) {

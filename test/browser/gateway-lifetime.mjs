@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { closedCleanly } from './expect.mjs';
 import { explained, refused } from './gateway-expect.mjs';
 import { until } from './gateway-program.mjs';
 import { limit } from './gateway-tab.mjs';
@@ -90,7 +91,7 @@ export function defineLifetime(tab) {
   async function endedOnTime(backend, path, carrier, seen, exp) {
     assert.equal(seen.close?.code, expired.code, JSON.stringify(seen));
     assert.match(seen.close.reason, /^expired [A-Z2-7]{12}$/);
-    assert.equal(seen.close.clean, true);
+    closedCleanly(seen.close);
     const late = seen.close.at - exp * 1000;
     assert.ok(late >= 0 && late <= 1000, `it ended ${late} ms after the credential`);
     const text = await explained(tab, seen.close.reason, { verdict: 'ended', carrier, why: expired });

@@ -99,8 +99,8 @@ export function defineOperation(tab) {
 
       inOrder(await page.evaluate(replies, { name: 'held', more: 3 }));
       assert.deepEqual(node.sockets('/moved/held').map(({ code }) => code), [undefined], 'it is still the same');
-      const end = await page.evaluate(ending, { name: 'held', close: true });
-      assert.deepEqual(end, { code: 1000, reason: '', clean: true });
+      const { code, reason, clean } = await page.evaluate(ending, { name: 'held', close: true });
+      assert.deepEqual({ code, reason, clean }, { code: 1000, reason: '', clean: true });
       assert.equal((await node.over('/moved/held')).code, 1000);
     });
 

@@ -11,14 +11,14 @@ export function hold({ name, url }) {
     let next = 0;
     let ticker;
     socket.onopen = () => {
-      ticker = setInterval(() => socket.send(String(next++)), 20);
+      ticker = setInterval(() => socket.readyState === WebSocket.OPEN && socket.send(String(next++)), 20);
       resolve();
     };
     socket.onmessage = ({ data }) => held.replies.push(data);
     held.ended = new Promise((over) => {
       socket.onclose = ({ code, reason, wasClean }) => {
         clearInterval(ticker);
-        over({ code, reason, clean: wasClean });
+        over({ code, reason, clean: wasClean, unsent: socket.bufferedAmount, at: Date.now() });
         reject(new Error(`${code} ${reason}`));
       };
     });

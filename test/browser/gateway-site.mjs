@@ -9,7 +9,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startBackends } from './gateway-backends.mjs';
+import { echoes, startBackends } from './gateway-backends.mjs';
 import { plainEnvironment } from './gateway-program.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -19,11 +19,11 @@ const socketioClient = fileURLToPath(import.meta.resolve('socket.io-client/dist/
 // two sites as browsers count them.
 const names = ['app.test', 'api.app.test', 'evil.test'];
 
-/** Starts all but the gateway, which each test configures as it likes. */
-export async function startSurroundings() {
+/** Starts all but the gateway, which each test configures as it likes: with these backends. */
+export async function startSurroundings(backends = [...echoes, 'socketio']) {
   const site = new Surroundings();
   try {
-    await site.start();
+    await site.start(backends);
   } catch (err) {
     await site.stop();
     throw err;
@@ -41,10 +41,10 @@ class Surroundings {
     process.on('exit', this.removeDir);
   }
 
-  async start() {
+  async start(backends) {
     execFileSync('make', ['build'], { cwd: root, stdio: 'pipe', env: plainEnvironment() });
     this.makeCertificate();
-    this.backends = await startBackends();
+    this.backends = await startBackends(backends);
     this.whoami = new Whoami();
     this.pages = new Pages(readFileSync(this.cert), readFileSync(this.key));
     await Promise.all([this.whoami.listen(), this.pages.listen()]);
@@ -127,12 +127,14 @@ class Whoami {
 
 /**
  * The application's pages, under all names: /page?cookie=… sets cookies, and
- * has Socket.IO's client where ?io is. A handshake is refused, but it is seen
+ * has Socket.IO's client where ?io is. What `answers` has for a path answers
+ * with JSON, and may set cookies. A handshake is refused, but it is seen
  * which cookies came with it.
  */
 class Pages {
   constructor(cert, key) {
     this.handshakes = []; // The headers of each.
+    this.answers = new Map(); // From path to a function of the query: { json, cookies }.
     this.server = createSecureServer({ cert, key }, (request, response) => this.answer(request, response));
     this.server.on('upgrade', ({ headers }, socket) => {
       this.handshakes.push(headers);
@@ -153,6 +155,14 @@ class Pages {
     if (url.pathname === '/socket.io.js') {
       response.setHeader('Content-Type', 'text/javascript; charset=utf-8');
       response.end(readFileSync(socketioClient));
+      return;
+    }
+    const own = this.answers.get(url.pathname);
+    if (own) {
+      const { json, cookies = [] } = own(Object.fromEntries(url.searchParams));
+      response.setHeader('Set-Cookie', cookies);
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify(json));
       return;
     }
     response.setHeader('Content-Type', 'text/html; charset=utf-8');

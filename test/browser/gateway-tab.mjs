@@ -24,9 +24,9 @@ export class Tab {
   }
 
   /** Starts everything; third-party cookies are allowed, as in Chrome. */
-  async start() {
-    this.site = await startSurroundings();
-    this.gateway = await startUsher(this.site, configuration(this.site));
+  async start({ backends, configure = configuration } = {}) {
+    this.site = await startSurroundings(backends);
+    this.gateway = await startUsher(this.site, configure(this.site));
     const { browser, stop } = await starters[this.engine]({ spki: this.site.spki, thirdPartyCookies: true });
     Object.assign(this, { browser, stopBrowser: stop });
   }

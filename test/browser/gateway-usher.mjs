@@ -33,8 +33,8 @@ const carriers = {
   ],
 };
 
-/** What every route has in common. */
-function route(site, path, upstream, of) {
+/** A route, with what they all have in common. */
+export function route(site, path, upstream, of, limits = {}) {
   return {
     path,
     upstream,
@@ -42,12 +42,30 @@ function route(site, path, upstream, of) {
     subprotocols: ['chat.v1'],
     carriers: of,
     identity: { headers: { 'X-User': 'sub' }, jwt: 'X-Usher-Identity' },
-    limits: { first_message: '2s' },
+    limits: { first_message: '2s', ...limits },
   };
 }
 
 /** The address of what is behind `path` at a backend: the tap. */
 export const upstream = (backend, path) => `ws://127.0.0.1:${backend.tap.port}${path}`;
+
+/** The configuration without routes. */
+export function base(site) {
+  return {
+    listen: '127.0.0.1:0',
+    admin: '127.0.0.1:0',
+    tls: { cert: site.cert, key: site.key },
+    hosts: ['app.test', 'api.app.test'],
+    engine: { memory: true },
+    drain: '1s',
+    log: { level: 'debug', format: 'json' },
+    verifiers: {
+      local: { jwt: { issuer: 'https://login.test', audience: 'chat', hs256_secret_file: './secret' } },
+      app: { ask: { url: site.whoami.url } },
+      users: { htpasswd: './users' },
+    },
+  };
+}
 
 /**
  * The configuration: a route for each backend and each way to bring a
@@ -59,17 +77,7 @@ export function configuration(site, more = []) {
     route(site, `/${name}/${way}/{case}`, upstream(backend, `/${way}`), of)
   )));
   return {
-    listen: '127.0.0.1:0',
-    admin: '127.0.0.1:0',
-    tls: { cert: site.cert, key: site.key },
-    hosts: ['app.test', 'api.app.test'],
-    drain: '1s',
-    log: { level: 'debug', format: 'json' },
-    verifiers: {
-      local: { jwt: { issuer: 'https://login.test', audience: 'chat', hs256_secret_file: './secret' } },
-      app: { ask: { url: site.whoami.url } },
-      users: { htpasswd: './users' },
-    },
+    ...base(site),
     routes: [
       ...routes,
       route(site, '/socket.io/', upstream(socketio, '/socket.io/'), [...carriers.ticket, ...carriers.cookie]),
@@ -131,6 +139,21 @@ class Gateway {
 
   async status() {
     return (await fetch(`${this.admin}/usher/v1/status`)).json();
+  }
+
+  /** Takes credentials back; resolves to the answer. */
+  async revoke(what) {
+    const answer = await fetch(`${this.admin}/usher/v1/revocations`, {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(what),
+    });
+    if (answer.status !== 200) throw new Error(`not revoked: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+
+  /** The live connections that `query` selects. */
+  async connections(query) {
+    const answer = await fetch(`${this.admin}/usher/v1/connections?${new URLSearchParams(query)}`);
+    return (await answer.json()).connections;
   }
 
   /** The newest refusals of a route, the newest first, once there is one after `since`. */

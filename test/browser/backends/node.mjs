@@ -25,8 +25,10 @@ sockets.on('connection', (socket, request) => {
     print({ event: 'message', id, text: message.toString() });
     socket.send(message, { binary });
   });
+  socket.on('ping', () => print({ event: 'ping', id }));
+  socket.on('pong', () => print({ event: 'pong', id }));
   socket.on('error', () => {}); // Its close comes next.
-  socket.on('close', (code) => print({ event: 'close', id, code }));
+  socket.on('close', (code, reason) => print({ event: 'close', id, code, reason: reason.toString() }));
 });
 server.listen(0, '127.0.0.1', () => print({ event: 'listening', port: server.address().port }));
 process.stdin.on('end', () => process.exit(0)).resume();
