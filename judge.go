@@ -144,6 +144,11 @@ func accept(id *Identity) (*Identity, error) {
 	if !now.Before(full.Expires) {
 		return nil, ErrExpired
 	}
+	if now.Before(full.Issued) {
+		// Its issuer's clock is ahead. What is in hand was not issued later than
+		// now, or a revocation would spare it.
+		full.Issued = now.Round(0)
+	}
 	if full.Session == "" {
 		full.Session = derivedSession(full.Issuer, full.Subject)
 	}

@@ -43,29 +43,32 @@ func (r *Revocation) name() revokedName {
 	return revokedName{'r', r.Issuer}
 }
 
-// add notes a revocation. Two of one name are one, the stricter in everything.
-func (g *register) add(n Notice, now time.Time) {
+// add notes a revocation. Two of one name are one, the stricter in everything. It
+// reports whether that changes anything.
+func (g *register) add(n Notice, now time.Time) (news bool) {
 	if g.entries == nil {
 		g.entries = make(map[revokedName][]revoked)
 	}
 	g.forget(now)
 	if !now.Before(n.Until) {
-		return
+		return false
 	}
 	r := n.Revocation
 	name, list := r.name(), g.entries[r.name()]
 	for i := range list {
 		if e := &list[i]; e.issuer == r.Issuer {
+			news = e.before.Before(r.IssuedBefore) || e.made.Before(n.Made) || e.ends.Before(n.Until)
 			if e.before.Before(r.IssuedBefore) {
 				e.before, e.reason = r.IssuedBefore, r.cause()
 			}
 			e.made, e.ends = latest(e.made, n.Made), latest(e.ends, n.Until)
-			return
+			return news
 		}
 	}
 	g.entries[name] = append(list, revoked{
 		issuer: r.Issuer, before: r.IssuedBefore, made: n.Made, ends: n.Until, reason: r.cause(),
 	})
+	return true
 }
 
 func latest(a, b time.Time) time.Time {

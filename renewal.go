@@ -54,7 +54,7 @@ func (s *Sessions) renewAll(ctx context.Context, id *Identity, routes []string, 
 		return extent{}, err
 	}
 	there, err := s.tell(ctx, Notice{Renewal: &Renewal{Identity: *id, Routes: routes}, Made: time.Now().Round(0)})
-	if err != nil && all.connections == 0 {
+	if err != nil && all.connections+there == 0 {
 		return extent{}, fmt.Errorf("%w: no live connection here, and other nodes could not be asked: %w", ErrUnavailable, err)
 	}
 	all.connections += there
@@ -118,7 +118,7 @@ func (l *lease) take(fresh *Identity, again asker) (lives, changed bool) {
 	switch {
 	case l.over:
 		return false, false
-	case !fresh.Issued.IsZero() && fresh.Issued.Before(now.Issued):
+	case !fresh.Issued.IsZero() && fresh.Issued.Before(now.Issued), fresh.same(now):
 		return true, false
 	case l.guard.sessions.replace(l, fresh) != nil:
 		return false, false
@@ -131,6 +131,11 @@ func (l *lease) take(fresh *Identity, again asker) (lives, changed bool) {
 		l.timer.Reset(l.plan(fresh))
 	}
 	return true, true
+}
+
+// same reports whether both come from one credential, which has a name.
+func (id *Identity) same(other *Identity) bool {
+	return id.Token != "" && id.Token == other.Token && id.Issued.Equal(other.Issued) && id.Expires.Equal(other.Expires)
 }
 
 // accept completes a verifier's yes, and checks it against what is revoked.

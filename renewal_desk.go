@@ -25,8 +25,9 @@ import (
 //
 // The body may be empty, or name the session: {"session":"…"}; if that is not
 // the credential's, the answer is 403 and nothing is renewed. So it is for
-// another subject. 404 says that no such connection is live on any node that
-// answers. Pages of the routes' origins can read the answers (CORS); errors are
+// another subject. 404 says that no such connection is live on any node; 429
+// that four renewals of the session are under way, or 256 in all. Pages of the
+// routes' origins can read the answers (CORS); errors are
 // application/problem+json (RFC 9457). The time is in seconds: until the first of
 // the session's connections on this node ends, or the credential where all are on
 // other nodes.
@@ -44,6 +45,7 @@ func (s *Sessions) Desk(byRoute map[string]*Guard) http.Handler {
 type renewalDesk struct {
 	sessions *Sessions
 	doors    []renewalDoor
+	turns    renewalTurns
 }
 
 // A renewalDoor is where the credentials of one route are judged.
@@ -111,7 +113,12 @@ func (d *renewalDesk) answer(w http.ResponseWriter, r *http.Request, list []rene
 	var all extent
 	var id *Identity
 	for _, one := range list {
+		if !d.turns.enter(one.id.Session) {
+			no.note(d.doors[0].guard, visit{begun: time.Now(), route: one.routes[0]}, errRenewals)
+			continue
+		}
 		renewed, err := d.sessions.renewAll(r.Context(), one.id, one.routes, one.again)
+		d.turns.leave(one.id.Session)
 		if err != nil {
 			no.note(d.doors[0].guard, visit{begun: time.Now(), route: one.routes[0]}, err)
 			continue
@@ -158,6 +165,10 @@ func (d *renewalDoor) judge(r *http.Request) (visit, verdict, error) {
 	}
 	return v, yes, err
 }
+
+// errRenewals is a refusal as a flood is one: try again.
+var errRenewals = plainRefusal(http.StatusTooManyRequests, CloseTooMany, "too_many",
+	errors.New("too many renewals are under way"))
 
 // join adds what a door says to what others said.
 func join(list []renewed, d renewalDoor, yes verdict) []renewed {

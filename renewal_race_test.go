@@ -219,7 +219,7 @@ func TestRenewedCallbacks(t *testing.T) {
 		}
 		id := loggedIn("alice", "s1")
 		p := join(t, g, claimant, id)
-		if n, err := s.Renew(t.Context(), renewedIn(id, time.Hour)); n != 1 || err != nil {
+		if n, err := s.Renew(t.Context(), renewedIn(id, 2*time.Hour)); n != 1 || err != nil {
 			t.Errorf("got %d, %v, want 1", n, err)
 		}
 		p.closed(usher.CloseForbidden, "forbidden")

@@ -34,7 +34,7 @@ type Revocation struct {
 // maxReason bounds a revocation's reason, and maxNamed what it names, in bytes.
 const (
 	maxReason = 256
-	maxNamed  = MaxToken
+	maxNamed  = 1024
 )
 
 // Validate reports what is wrong with the fields: none or several of them name
@@ -61,7 +61,7 @@ func (r *Revocation) validateNames() error {
 	case named > 1:
 		return errors.New("revocation names more than one of subject, session and token")
 	case max(len(r.Subject), len(r.Session), len(r.Token), len(r.Issuer)) > maxNamed:
-		return errors.New("revocation names something of more than 8192 bytes")
+		return errors.New("revocation names something of more than 1024 bytes")
 	case len(r.Reason) > maxReason:
 		return errors.New("revocation's reason has more than 256 bytes")
 	}
@@ -92,7 +92,7 @@ func (s *Sessions) Revoke(ctx context.Context, r Revocation) (int, error) {
 	if r.IssuedBefore.IsZero() {
 		r.IssuedBefore = now
 	}
-	n := Notice{Revocation: &r, Made: now, Until: now.Add(s.keep())}
+	n := Notice{Revocation: &r, Made: now, Until: latest(now, r.IssuedBefore).Add(s.keep())}
 	ended := s.revoke(n)
 	if _, err := s.tell(ctx, n); err != nil {
 		return ended, fmt.Errorf("%w: revoked on this node, and other nodes may not know of it: %w", ErrUnavailable, err)
@@ -116,7 +116,9 @@ func (s *Sessions) remember(n Notice) []*lease {
 	r := n.Revocation
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.revoked.add(n, time.Now())
+	if !s.revoked.add(n, time.Now()) {
+		return nil // Told again: whoever it ends has ended, and nobody came in since.
+	}
 	from, of := &s.all, linkAll
 	switch {
 	case r.Subject != "":

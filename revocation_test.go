@@ -241,8 +241,8 @@ func TestRevokeBad(t *testing.T) {
 		{"nobody", func() usher.Revocation { return usher.Revocation{Reason: "because"} }, "nobody"},
 		{"two", func() usher.Revocation { return usher.Revocation{Subject: "alice", Session: "s1"} }, "more than one"},
 		{"three", func() usher.Revocation { return usher.Revocation{Subject: "alice", Session: "s1", Token: "t"} }, "more than one"},
-		{"long subject", func() usher.Revocation { return usher.Revocation{Subject: long} }, "8192"},
-		{"long issuer", func() usher.Revocation { return usher.Revocation{Subject: "alice", Issuer: long} }, "8192"},
+		{"long subject", func() usher.Revocation { return usher.Revocation{Subject: long} }, "1024"},
+		{"long issuer", func() usher.Revocation { return usher.Revocation{Subject: "alice", Issuer: long} }, "1024"},
 		{"long reason", func() usher.Revocation {
 			return usher.Revocation{Subject: "alice", Reason: strings.Repeat("x", 257)}
 		}, "256"},

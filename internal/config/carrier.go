@@ -4,7 +4,8 @@ package config
 type Carrier struct {
 	// Single-use ticket, in the query or beside a subprotocol. For browsers.
 	Ticket *Ticket `yaml:"ticket"`
-	// Token in the offer of subprotocols, as usher.bearer. and the token in base64url.
+	// Token in the offer of subprotocols, as usher.bearer. and the token in
+	// base64url.
 	Subprotocol *Verify `yaml:"subprotocol"`
 	// Cookie, which browsers attach by themselves.
 	Cookie *Cookie `yaml:"cookie"`

@@ -38,8 +38,7 @@ func (k *checker) directory(p path, name Dir) {
 	}
 }
 
-// cluster looks at what is said of a NATS cluster, and fills in how many of its
-// servers keep a record.
+// cluster looks at what is said of a NATS cluster.
 func (k *checker) cluster(p path, e *Engine) {
 	at := p.with("nats")
 	encrypted := slices.ContainsFunc(e.NATS, isTLS)
@@ -47,12 +46,6 @@ func (k *checker) cluster(p path, e *Engine) {
 		k.report(at, "some with and some without TLS; want nats:// for all of them, or tls://")
 	}
 	k.unique(at, e.NATS)
-	if e.Replicas == 0 {
-		e.Replicas = 1
-		if len(e.NATS) >= 3 {
-			e.Replicas = 3
-		}
-	}
 	if content, ok := k.readable(p.with("credentials"), e.Credentials); ok && !hasNATSUser(content) {
 		k.report(p.with("credentials"), "no NATS user in it; want a file with a JWT and a seed, as nsc writes them (.creds)")
 	}

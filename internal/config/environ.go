@@ -84,9 +84,9 @@ func (v variable) apply(root *node, r *report) bool {
 	one := t == reflect.TypeFor[Upstreams]() || t == reflect.TypeFor[Servers]()
 	listed := !one || strings.HasPrefix(strings.TrimSpace(v.value), "[")
 	if isSection(t) || t.Kind() == reflect.Map || t.Kind() == reflect.Slice && listed {
-		parsed, err := parseYAML(in, v.value)
-		if err != nil {
-			r.add(at, v.path, "%s", err.message)
+		parsed, wrong := parseYAML(in, v.value)
+		if wrong != nil {
+			r.add(at, v.path, "%s", wrong.message)
 			return true
 		}
 		value = parsed

@@ -26,10 +26,10 @@ func Load(path string, environ []string) (*Config, error) {
 			return nil, err
 		}
 	}
-	root, syntax := parseYAML(in, content)
+	root, wrong := parseYAML(in, content)
 	r := new(report)
-	if syntax != nil {
-		r.add(syntax.at, nil, "%s", syntax.message)
+	if wrong != nil {
+		r.add(wrong.at, nil, "%s", wrong.message)
 		return nil, r.err()
 	}
 	c := new(Config)

@@ -18,28 +18,26 @@ const (
 	maxDepth = 50
 )
 
-// A syntaxError says where a text is no YAML.
-type syntaxError struct {
+// A flaw says where a text is no YAML, and why.
+type flaw struct {
 	at      place
 	message string
 }
 
-func (e *syntaxError) Error() string { return e.message }
-
 // parseYAML reads text, which is one YAML document or none, as a tree. A parser
 // that panics is taken for one that says no.
-func parseYAML(in *source, text string) (root *node, err *syntaxError) {
+func parseYAML(in *source, text string) (root *node, wrong *flaw) {
 	in.lines = strings.Split(text, "\n")
 	start := place{in, 1, 1}
 	if len(text) > maxText {
-		return nil, &syntaxError{start, fmt.Sprintf("longer than %d KiB", maxText>>10)}
+		return nil, &flaw{start, fmt.Sprintf("longer than %d KiB", maxText>>10)}
 	}
 	if line, deep := tooDeep(in.lines); deep {
-		return nil, &syntaxError{place{in, line, 1}, fmt.Sprintf("nested deeper than %d", maxDepth)}
+		return nil, &flaw{place{in, line, 1}, fmt.Sprintf("nested deeper than %d", maxDepth)}
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			root, err = nil, &syntaxError{start, "not valid YAML"}
+			root, wrong = nil, &flaw{start, "not valid YAML"}
 		}
 	}()
 	// Keys that are there twice are told of in convert, with all else that is
@@ -52,12 +50,12 @@ func parseYAML(in *source, text string) (root *node, err *syntaxError) {
 				at = placeOf(in, s.Token, start)
 			}
 			// The error's own text would quote lines around, and what is in them.
-			return nil, &syntaxError{at, "not valid YAML: " + printable(s.Message)}
+			return nil, &flaw{at, "not valid YAML: " + printable(s.Message)}
 		}
-		return nil, &syntaxError{at, "not valid YAML"}
+		return nil, &flaw{at, "not valid YAML"}
 	}
 	if len(file.Docs) > 1 && file.Docs[1].Body != nil {
-		return nil, &syntaxError{convert(in, file.Docs[1].Body, start).at, "a second document; want one"}
+		return nil, &flaw{convert(in, file.Docs[1].Body, start).at, "a second document; want one"}
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
 		return &node{at: start}, nil

@@ -26,6 +26,9 @@ const (
 	rollGone = "Usher-Gone" // It leaves.
 )
 
+// errUnanswered: some of the nodes that serve have not answered in time.
+var errUnanswered = errors.New("not all nodes have answered in time")
+
 // ask sends to the subject and gathers answers. The connection does not hear
 // itself, so that a node is not asked what it asks. The nodes on the roll are
 // waited for; where the server says that there is nobody, nobody is.
@@ -49,11 +52,11 @@ func (s *jetStream) ask(ctx context.Context, subject string, data []byte, answer
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
 			return nil
-		case err != nil && ctx.Err() != nil && answered:
-			return nil // Those who have not answered by now are not counted.
 		case err != nil && ctx.Err() != nil:
-			_, down := s.down()
-			return down // It may be that nobody was asked.
+			if _, down := s.down(); down != nil && !answered {
+				return down
+			}
+			return errUnanswered // Those who have not answered by now are not counted.
 		case err != nil:
 			return fmt.Errorf("wait for answers: %w", err)
 		}

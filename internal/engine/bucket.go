@@ -24,6 +24,8 @@ const (
 	// is room for that, there is for the id of a ticket.
 	probeKey  = "probe"
 	probeSize = 512
+	// clocksApart is how far the clocks of nodes may be apart.
+	clocksApart = time.Minute
 )
 
 // errForeign: there is a stream by our name that is not as ours are.
@@ -43,7 +45,7 @@ type jsBucket struct {
 	*link
 	// Immutable.
 	name     string
-	kept     bool // With marks of what was removed, to be watched.
+	kind     bucketKind
 	replicas int
 	maxBytes int64
 
@@ -118,7 +120,7 @@ func (b *jsBucket) found(ctx context.Context) (*jetstream.StreamInfo, error) {
 		AllowRollup:       true,
 		AllowMsgTTL:       true,
 	}
-	if b.kept {
+	if b.kind == watched {
 		c.SubjectDeleteMarkerTTL = markTTL
 	}
 	if b.maxBytes > 0 {
@@ -140,8 +142,9 @@ func (b *jsBucket) adopt(info *jetstream.StreamInfo) error {
 		prefix = strings.TrimSuffix(c.Subjects[0], ">")
 	}
 	number, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimPrefix(prefix, "$KV."+b.name+"."), "."), 10, 64)
+	marks := c.SubjectDeleteMarkerTTL > 0 // Of what was removed, for who watches.
 	if err != nil || !c.AllowMsgTTL || c.MaxMsgsPerSubject != 1 || c.Discard != jetstream.DiscardNew ||
-		c.MaxAge != 0 || c.Retention != jetstream.LimitsPolicy || (c.SubjectDeleteMarkerTTL > 0) != b.kept {
+		c.MaxAge != 0 || c.Retention != jetstream.LimitsPolicy || marks != (b.kind == watched) {
 		return fmt.Errorf("bucket %s: stream %s has other settings than it must have: %w", b.name, c.Name, errForeign)
 	}
 	old := b.now.Load()
@@ -161,6 +164,9 @@ func (b *jsBucket) adopt(info *jetstream.StreamInfo) error {
 	if !l.since.After(old.since) {
 		l.since = old.since.Add(time.Microsecond)
 	}
+	// A node whose clock is ahead may have made a ticket before the loss that
+	// seems younger than the bucket.
+	l.since = l.since.Add(clocksApart)
 	b.telling.Lock()
 	b.now.Store(l)
 	b.telling.Unlock()
@@ -171,7 +177,8 @@ func (b *jsBucket) adopt(info *jetstream.StreamInfo) error {
 
 // probe finds out whether the bucket can be written to.
 func (b *jsBucket) probe(ctx context.Context) error {
-	if _, err := b.publish(ctx, b.stream(), write{subject: b.now.Load().prefix + probeKey, value: make([]byte, probeSize)}); err != nil {
+	w := write{subject: b.now.Load().prefix + probeKey, value: make([]byte, probeSize)}
+	if _, err := b.publish(ctx, b.stream(), w); err != nil {
 		return fmt.Errorf("write to bucket %s: %w", b.name, err)
 	}
 	return nil
@@ -184,7 +191,7 @@ func (b *jsBucket) create(ctx context.Context, key string, value []byte, ttl tim
 	if !errors.Is(err, errConflict) {
 		return revision, err
 	}
-	if !b.kept {
+	if b.kind != watched {
 		return 0, errExists
 	}
 	// What is there may be a mark only.

@@ -13,8 +13,12 @@ import (
 )
 
 const (
-	// renewSubject is what nodes ask each other to renew connections by.
-	renewSubject = "renew"
+	// noticeSubject is what nodes tell each other of a renewal by. Of a revocation
+	// they hear so too, sooner than by the bucket where that has just lost its
+	// watcher.
+	noticeSubject = "notice"
+	// maxRevocations bounds how many revocations are kept at once.
+	maxRevocations = 100_000
 	// renewWait is how long the answers of other nodes are waited for.
 	renewWait = 300 * time.Millisecond
 	// revokeWait bounds how long a revocation is tried to be kept.
@@ -36,11 +40,20 @@ func (e *Engine) Publish(ctx context.Context, n usher.Notice) (connections int, 
 		return 0, fmt.Errorf("publish: %w", err)
 	}
 	if n.Revocation != nil {
-		return 0, e.keep(ctx, text, n.Until)
+		if err := e.keep(ctx, text, n.Until); err != nil {
+			return 0, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, renewWait)
+		defer cancel()
+		// Who does not hear of it here does by the bucket.
+		if err := e.store.ask(ctx, noticeSubject, text, func([]byte) {}); err != nil {
+			e.log.Debug("revocation not told at once", slog.Any("error", err))
+		}
+		return 0, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, renewWait)
 	defer cancel()
-	err = e.store.ask(ctx, renewSubject, text, func(answer []byte) {
+	err = e.store.ask(ctx, noticeSubject, text, func(answer []byte) {
 		var r renewed
 		if err := json.Unmarshal(answer, &r); err != nil || r.Connections < 0 {
 			e.log.Warn("answer to a renewal cannot be read")
@@ -58,6 +71,9 @@ func (e *Engine) Publish(ctx context.Context, n usher.Notice) (connections int, 
 // drawn at random, so a write whose answer was lost can be repeated: what exists
 // by that key is it.
 func (e *Engine) keep(ctx context.Context, text []byte, until time.Time) error {
+	if n := e.known.Load(); n >= maxRevocations {
+		return fmt.Errorf("keep revocation: %w: %d are kept, which is the bound", errFull, n)
+	}
 	// A store that takes no more of one thing may have room for this.
 	if _, err := e.store.down(); err != nil && !errors.Is(err, errFull) {
 		return fmt.Errorf("keep revocation: %w", err)
@@ -92,10 +108,10 @@ func (e *Engine) keep(ctx context.Context, text []byte, until time.Time) error {
 // Of one engine there should be one subscription: another counts the same
 // connections again. deliver must not call stop.
 func (e *Engine) Subscribe(ctx context.Context, deliver func(usher.Notice) int) (stop func(), err error) {
-	unserve, err := e.store.serve(renewSubject, func(text []byte) []byte {
+	unserve, err := e.store.serve(noticeSubject, func(text []byte) []byte {
 		n, err := decodeNotice(text)
-		if err != nil || n.Renewal == nil {
-			e.log.Warn("renewal of another node cannot be read", slog.Any("error", err))
+		if err != nil {
+			e.log.Warn("notice of another node cannot be read", slog.Any("error", err))
 			return nil
 		}
 		answer, err := json.Marshal(renewed{Connections: deliver(n)})
@@ -112,6 +128,7 @@ func (e *Engine) Subscribe(ctx context.Context, deliver func(usher.Notice) int) 
 	unwatch, err := e.revocations.watch(ctx, func(r entry) {
 		if r.removed { // Whoever heard of it knows until when it counts.
 			m.removed(mending, r.key)
+			e.known.Store(m.count())
 			return
 		}
 		n, err := decodeNotice(r.value)
@@ -120,6 +137,7 @@ func (e *Engine) Subscribe(ctx context.Context, deliver func(usher.Notice) int) 
 			return
 		}
 		m.has(r.key, keptRevocation{r.value, n.Until})
+		e.known.Store(m.count())
 		deliver(n)
 	})
 	if err != nil {

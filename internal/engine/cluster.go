@@ -20,23 +20,20 @@ const (
 	dialTimeout = 2 * time.Second
 	// redialWait is how long it waits between tries, up to twice as long.
 	redialWait = 100 * time.Millisecond
+	// connectionName is what operators of the servers see a node by.
+	connectionName = "usher"
 )
 
 // openCluster connects to servers that run elsewhere.
 func openCluster(ctx context.Context, o Options) (store, error) {
 	n := *o.NATS
-	if n.Replicas == 0 {
-		n.Replicas = 1
-		if len(n.URLs) >= 3 {
-			n.Replicas = 3
-		}
-	}
+	n.Replicas = cmp.Or(n.Replicas, defaultReplicas(len(n.URLs)))
 	if err := n.validate(); err != nil {
 		return nil, err
 	}
 	l := &link{log: o.Log, reach: newReach(o.Log)}
 	options := append(handlers(l.reach),
-		nats.Name(cmp.Or(n.Name, "usher")),
+		nats.Name(connectionName),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(redialWait),
 		nats.ReconnectJitter(redialWait, redialWait),
@@ -61,6 +58,14 @@ func openCluster(ctx context.Context, o Options) (store, error) {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", n.hosts(), err)
 	}
 	return newJetStream(l, n.Replicas, o.maxBytes, nil)
+}
+
+// defaultReplicas is on how many of so many servers a bucket is kept.
+func defaultReplicas(servers int) int {
+	if servers >= 3 {
+		return 3
+	}
+	return 1
 }
 
 // dial tries until ctx ends. The last reason is the one that is told.

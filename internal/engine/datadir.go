@@ -20,14 +20,18 @@ const (
 
 // A dataDir is a data directory that is ours until close.
 type dataDir struct {
-	name string
+	name string // Absolute: errors tell it to who does not know where this process runs.
 	lock *os.File
 }
 
 // openDir makes the directory where it does not exist, and locks it. It closes
 // it to other users where there is nothing else in it; what is inside is closed
 // to them in any case.
-func openDir(name string) (*dataDir, error) {
+func openDir(given string) (*dataDir, error) {
+	name, err := filepath.Abs(given)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s cannot be found: %w", given, cause(err))
+	}
 	if err := os.MkdirAll(name, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory %s cannot be made: %w", name, cause(err))
 	}

@@ -35,13 +35,14 @@ func openEmbedded(ctx context.Context, o Options) (store, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Data = dir.name
 	e := &embedded{o: o, log: &serverLog{log: o.Log}, dir: dir}
 	if e.srv, err = startServer(ctx, o, e.log); err != nil {
 		return nil, errors.Join(fmt.Errorf("start JetStream in %s: %w", o.Data, err), dir.close())
 	}
 	l := &link{log: o.Log, reach: newReach(o.Log)}
 	l.nc, err = nats.Connect("", append(handlers(l.reach),
-		nats.Name("usher"),
+		nats.Name(connectionName),
 		nats.InProcessServer(e),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(redialWait),

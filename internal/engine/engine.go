@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-ws/usher"
@@ -44,12 +45,9 @@ type NATS struct {
 	// Replicas is on how many servers each bucket is kept, 1 to 5, when it is
 	// made. Default: 3 where there are at least three URLs, else 1.
 	Replicas int
-	// Name is what the operator of the cluster sees the connection by. Default:
-	// "usher".
-	Name string
 }
 
-// names of the buckets.
+// Names of the buckets.
 const (
 	spentBucket       = "spent"
 	revocationsBucket = "revocations"
@@ -66,6 +64,7 @@ type Engine struct {
 	store       store
 	spent       rememberer
 	revocations bucket
+	known       atomic.Int64 // How many revocations are kept, as far as this node has heard.
 	keys        *Keys
 }
 
@@ -129,16 +128,16 @@ func (e *Engine) open(ctx context.Context) (err error) {
 		m.Since() // Begins to remember.
 		e.spent = m
 	} else {
-		b, err := e.store.bucket(ctx, spentBucket, false)
+		b, err := e.store.bucket(ctx, spentBucket, passing)
 		if err != nil {
 			return err
 		}
 		e.spent = &ledger{b: b, down: e.store.down}
 	}
-	if e.revocations, err = e.store.bucket(ctx, revocationsBucket, true); err != nil {
+	if e.revocations, err = e.store.bucket(ctx, revocationsBucket, watched); err != nil {
 		return err
 	}
-	b, err := e.store.bucket(ctx, keysBucket, true)
+	b, err := e.store.bucket(ctx, keysBucket, watched)
 	if err != nil {
 		return err
 	}

@@ -182,6 +182,27 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Whoever reads the error may not know where the process was started.
+func TestRelativeDirectory(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("file", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"file", "./file/x"} {
+		_, err := engine.Open(t.Context(), engine.Options{Data: name})
+		if want := "data directory " + filepath.Join(dir, name) + " "; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want an error with %q", name, err, want)
+		}
+	}
+	e := openHere(t, "data")
+	_, err := engine.Open(t.Context(), engine.Options{Data: "data"})
+	if want := filepath.Join(dir, "data"); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("in use: got %v, want an error with %q", err, want)
+	}
+	closeEngine(t, e)
+}
+
 func TestEmbeddedFull(t *testing.T) {
 	o := engine.Options{Data: t.TempDir()}
 	o.SetMaxBytes(16 << 10)

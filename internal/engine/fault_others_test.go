@@ -39,7 +39,7 @@ func TestNonsense(t *testing.T) {
 		if _, err := js.Publish(t.Context(), prefix+fmt.Sprint("n", i), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		if err := nc.PublishRequest("usher.renew", "nobody", []byte(text)); err != nil {
+		if err := nc.PublishRequest("usher.notice", "nobody", []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 		if err := nc.Publish("usher.roll", []byte(text)); err != nil {

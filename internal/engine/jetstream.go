@@ -74,8 +74,11 @@ func (s *jetStream) survey(ctx context.Context, write bool) error {
 
 // bucket waits until the store is there. The first bucket is the one that
 // writing is tried in.
-func (s *jetStream) bucket(ctx context.Context, name string, kept bool) (bucket, error) {
-	b := &jsBucket{link: s.link, name: "usher_" + name, kept: kept, replicas: s.replicas, maxBytes: s.maxBytes, watchers: make(map[*watcher]func())}
+func (s *jetStream) bucket(ctx context.Context, name string, kind bucketKind) (bucket, error) {
+	b := &jsBucket{
+		link: s.link, name: "usher_" + name, kind: kind,
+		replicas: s.replicas, maxBytes: s.maxBytes, watchers: make(map[*watcher]func()),
+	}
 	for {
 		err := s.try(ctx, b)
 		if err == nil {

@@ -34,10 +34,10 @@ const (
 )
 
 var (
-	// ErrKey is what a text is refused with that is no valid API key. What is
+	// ErrBadKey is what a text is refused with that is no valid API key. What is
 	// behind it in the error, the cause, is for the operator: whoever sent the
 	// text is told no more than that it is not valid.
-	ErrKey = errors.New("API key is not valid")
+	ErrBadKey = errors.New("API key is not valid")
 	// ErrNoKey is the error of a change to a key that does not exist.
 	ErrNoKey = errors.New("no such API key")
 )

@@ -26,9 +26,9 @@ var errStoreLost = fmt.Errorf("%w: the store has lost what it had", usher.ErrUna
 // text, "usher_<id>_<secret>": this is the only time that it is shown.
 //
 // The errors are those of [Key.Validate]; one that says that there are MaxKeys
-// keys, which nodes that race can exceed by one each; or usher.ErrUnavailable where
-// it is not known that the key was stored. Then nobody has its text. If it was
-// stored after all and cannot be removed, it is in the list, and of no use.
+// keys, which nodes that race can exceed by one each; or usher.ErrUnavailable
+// where it is not known that the key was stored. Then nobody has its text. If it
+// was stored after all and cannot be removed, it is in the list, and of no use.
 func (k *Keys) Create(ctx context.Context, key Key) (Key, usher.Secret, error) {
 	if err := key.Validate(); err != nil {
 		return Key{}, usher.Secret{}, fmt.Errorf("create API key: %w", err)
@@ -79,11 +79,11 @@ func (k *Keys) store(ctx context.Context, since time.Time, r keyRecord) error {
 		return err
 	}
 	k.mirror.putHere(since, r, revision)
-	return k.kept(since)
+	return k.checkLost(since)
 }
 
-// kept reports that the store has lost what it had at since.
-func (k *Keys) kept(since time.Time) error {
+// checkLost returns errStoreLost where the store has lost what it had at since.
+func (k *Keys) checkLost(since time.Time) error {
 	if !k.bucket.since().Equal(since) {
 		return errStoreLost
 	}
@@ -91,8 +91,8 @@ func (k *Keys) kept(since time.Time) error {
 }
 
 // Disable sets whether the key is disabled, and returns it as it is then. Its
-// error is ErrNoKey where there is none with this id; with usher.ErrUnavailable it
-// is not known whether it was changed.
+// error is ErrNoKey where there is none with this id; with usher.ErrUnavailable
+// it is not known whether it was changed.
 func (k *Keys) Disable(ctx context.Context, id string, disabled bool) (Key, error) {
 	if !isKeyID(id) {
 		return Key{}, fmt.Errorf("disable API key: %w", ErrNoKey)
@@ -142,15 +142,15 @@ func (k *Keys) disable(ctx context.Context, since time.Time, id string, disabled
 		}
 	}
 	k.mirror.putHere(since, r, e.revision)
-	if err := k.kept(since); err != nil {
+	if err := k.checkLost(since); err != nil {
 		return keyRecord{}, fmt.Errorf("disable API key: %w", err)
 	}
 	return r, nil
 }
 
-// Remove ends a key for ever, also one whose record cannot be read. Its error is
-// ErrNoKey where there is none with this id; with usher.ErrUnavailable it is not
-// known whether it was removed.
+// Remove ends a key for ever, also one whose record cannot be read. Its error
+// is ErrNoKey where there is none with this id; with usher.ErrUnavailable it is
+// not known whether it was removed.
 func (k *Keys) Remove(ctx context.Context, id string) error {
 	if !isKeyID(id) {
 		return fmt.Errorf("remove API key: %w", ErrNoKey)

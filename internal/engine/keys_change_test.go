@@ -37,7 +37,7 @@ func changeIsSeenAtOnce(t *testing.T) {
 		synctest.Wait() // For the other node.
 		for name, node := range map[string]*Keys{"this": k, "another": other} {
 			_, err := node.Verify(text)
-			if disabled != errors.Is(err, ErrKey) || disabled && !strings.Contains(err.Error(), "disabled") {
+			if disabled != errors.Is(err, ErrBadKey) || disabled && !strings.Contains(err.Error(), "disabled") {
 				t.Errorf("Verify on %s node after Disable(%t): got %v", name, disabled, err)
 			}
 		}
@@ -50,8 +50,8 @@ func changeIsSeenAtOnce(t *testing.T) {
 	}
 	synctest.Wait()
 	for name, node := range map[string]*Keys{"this": k, "another": other} {
-		if _, err := node.Verify(text); !errors.Is(err, ErrKey) {
-			t.Errorf("Verify on %s node after Remove: got %v, want ErrKey", name, err)
+		if _, err := node.Verify(text); !errors.Is(err, ErrBadKey) {
+			t.Errorf("Verify on %s node after Remove: got %v, want ErrBadKey", name, err)
 		}
 		if _, ok := node.Find(made.ID); ok || len(node.List()) != 0 {
 			t.Errorf("on %s node after Remove: got the key, want none", name)
@@ -104,8 +104,8 @@ func keyRace(t *testing.T, removes bool) {
 			if err := nodes[0].Remove(t.Context(), made.ID); err != nil {
 				t.Errorf("Remove: got %v, want nil", err)
 			}
-			if _, err := nodes[0].Verify(text); !errors.Is(err, ErrKey) {
-				t.Errorf("Verify after Remove: got %v, want ErrKey", err)
+			if _, err := nodes[0].Verify(text); !errors.Is(err, ErrBadKey) {
+				t.Errorf("Verify after Remove: got %v, want ErrBadKey", err)
 			}
 		})
 	}
@@ -144,8 +144,8 @@ func TestKeyDisableAgain(t *testing.T) {
 	if _, err := k.Disable(t.Context(), made.ID, true); err != nil {
 		t.Fatalf("Disable: got %v, want nil", err)
 	}
-	if _, err := k.Verify(text); !errors.Is(err, ErrKey) {
-		t.Errorf("Verify: got %v, want ErrKey", err)
+	if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) {
+		t.Errorf("Verify: got %v, want ErrBadKey", err)
 	}
 	// Against one that is always faster it gives up.
 	races = 1 << 30
@@ -274,7 +274,7 @@ func TestKeyChangeFails(t *testing.T) {
 			if err := k.Remove(t.Context(), made.ID); (fails != "update") != errors.Is(err, usher.ErrUnavailable) {
 				t.Errorf("Remove: got %v", err)
 			}
-			if _, err := k.Verify(text); (fails == "update") != errors.Is(err, ErrKey) {
+			if _, err := k.Verify(text); (fails == "update") != errors.Is(err, ErrBadKey) {
 				t.Errorf("Verify: got %v", err)
 			}
 		})
@@ -324,8 +324,8 @@ func TestKeyStoreLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.lose()
-		if _, err := k.Verify(text); !errors.Is(err, ErrKey) {
-			t.Errorf("Verify of a key that is lost: got %v, want ErrKey", err)
+		if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) {
+			t.Errorf("Verify of a key that is lost: got %v, want ErrBadKey", err)
 		}
 		if _, ok := k.Find(made.ID); ok || len(k.List()) != 0 {
 			t.Errorf("got the key that is lost, want none")
@@ -335,8 +335,8 @@ func TestKeyStoreLost(t *testing.T) {
 		if _, err := k.Disable(t.Context(), made.ID, true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := k.Verify(text); !errors.Is(err, ErrKey) || len(k.List()) != 1 {
-			t.Errorf("Verify of a new key that was disabled: got %v and %d keys, want ErrKey and 1", err, len(k.List()))
+		if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) || len(k.List()) != 1 {
+			t.Errorf("Verify of a new key that was disabled: got %v and %d keys, want ErrBadKey and 1", err, len(k.List()))
 		}
 		// It is lost after the key was written and before Create returns.
 		w.after = func(call string) error {

@@ -135,7 +135,7 @@ func (h *history) checkOrder() error {
 		}
 		for which, id := range h.ids {
 			e := node.mirror.entries[id]
-			if _, err := node.Verify(h.texts[which]); e.removed && !errors.Is(err, ErrKey) {
+			if _, err := node.Verify(h.texts[which]); e.removed && !errors.Is(err, ErrBadKey) {
 				return fmt.Errorf("node %d: Verify of a removed key: got %w", i, err)
 			}
 		}
@@ -188,8 +188,8 @@ func removedWhileCutOff(t *testing.T) {
 		w.tell(entry{key: made.ID, revision: revision, removed: true})
 		synctest.Wait()
 		w.arrive(100) // Late, and older than the removal.
-		if _, err := k.Verify(text); !errors.Is(err, ErrKey) {
-			t.Errorf("removed at revision %d: got %v, want ErrKey", revision, err)
+		if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) {
+			t.Errorf("removed at revision %d: got %v, want ErrBadKey", revision, err)
 		}
 	}
 }
@@ -206,8 +206,8 @@ func TestKeyUnheard(t *testing.T) {
 			t.Errorf("at first: got %v, want nil", err)
 		}
 		time.Sleep(time.Nanosecond)
-		if _, err := k.Verify(text); !errors.Is(err, ErrKey) || len(k.List()) != 0 {
-			t.Errorf("after %s: got %v and %d keys, want ErrKey and none", unheardFor, err, len(k.List()))
+		if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) || len(k.List()) != 0 {
+			t.Errorf("after %s: got %v and %d keys, want ErrBadKey and none", unheardFor, err, len(k.List()))
 		}
 		w.arrive(1)
 		if _, err := k.Verify(text); err != nil || len(k.List()) != 1 {
@@ -284,8 +284,8 @@ func TestKeyChangedWhileRemoved(t *testing.T) {
 		}
 		for range w.waiting {
 			w.arrive(1)
-			if _, err := k.Verify(text); !errors.Is(err, ErrKey) || len(k.List()) != 0 {
-				t.Errorf("after %d changes: got %v and %d keys, want ErrKey and none", len(w.told), err, len(k.List()))
+			if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) || len(k.List()) != 0 {
+				t.Errorf("after %d changes: got %v and %d keys, want ErrBadKey and none", len(w.told), err, len(k.List()))
 			}
 		}
 	})

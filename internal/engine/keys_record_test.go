@@ -91,8 +91,8 @@ func refuseRecord(t *testing.T, record string) {
 	synctest.Wait()
 	w.tell(w.told[len(w.told)-1]) // Once more, as after a cut.
 	w.tell(good)
-	if _, err := k.Verify(text); !errors.Is(err, ErrKey) {
-		t.Errorf("Verify: got %v, want ErrKey", err)
+	if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) {
+		t.Errorf("Verify: got %v, want ErrBadKey", err)
 	}
 	if _, ok := k.Find(made.ID); ok || len(k.List()) != 0 {
 		t.Error("got a key, want none")
@@ -133,8 +133,8 @@ func recordInTheWrongPlace(t *testing.T) {
 		t.Errorf("got %d keys, want the one that was made and its copy", got)
 	}
 	moved := strings.Replace(text.Reveal(), made.ID, testKeyID, 1)
-	if _, err := k.Verify(usher.NewSecret(moved)); !errors.Is(err, ErrKey) {
-		t.Errorf("Verify by the copy: got %v, want ErrKey", err)
+	if _, err := k.Verify(usher.NewSecret(moved)); !errors.Is(err, ErrBadKey) {
+		t.Errorf("Verify by the copy: got %v, want ErrBadKey", err)
 	}
 	if _, err := k.Verify(text); err != nil {
 		t.Errorf("Verify: got %v, want nil", err)

@@ -118,8 +118,8 @@ func FuzzKeyVerify(f *testing.F) {
 			given = "usher_" + made.ID + "_" + given
 		}
 		got, err := k.Verify(usher.NewSecret(given))
-		if !errors.Is(err, ErrKey) || !cmp.Equal(got, Key{}) {
-			t.Errorf("Verify of %q: got %v, %v, want ErrKey", given, got, err)
+		if !errors.Is(err, ErrBadKey) || !cmp.Equal(got, Key{}) {
+			t.Errorf("Verify of %q: got %v, %v, want ErrBadKey", given, got, err)
 		}
 		if len(given) > keySecretAt && strings.Contains(fmt.Sprint(err), given[keySecretAt:]) && len(given) == keySize {
 			t.Errorf("got %q, want nothing of what was given", err)

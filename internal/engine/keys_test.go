@@ -148,16 +148,16 @@ func TestKeyVerifyRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := k.Verify(usher.NewSecret(tt.text))
-			if !errors.Is(err, ErrKey) || !strings.Contains(fmt.Sprint(err), tt.want) {
-				t.Errorf("got error %v, want ErrKey with %q", err, tt.want)
+			if !errors.Is(err, ErrBadKey) || !strings.Contains(fmt.Sprint(err), tt.want) {
+				t.Errorf("got error %v, want ErrBadKey with %q", err, tt.want)
 			}
 			if !cmp.Equal(got, Key{}) {
 				t.Errorf("got key %v, want none", got)
 			}
 		})
 	}
-	if _, err := k.Verify(usher.Secret{}); !errors.Is(err, ErrKey) {
-		t.Errorf("the zero secret: got %v, want ErrKey", err)
+	if _, err := k.Verify(usher.Secret{}); !errors.Is(err, ErrBadKey) {
+		t.Errorf("the zero secret: got %v, want ErrBadKey", err)
 	}
 	if _, err := k.Verify(secret); err != nil {
 		t.Errorf("the key itself: got %v, want nil", err)
@@ -174,8 +174,8 @@ func TestKeyExpires(t *testing.T) {
 			t.Errorf("a nanosecond before: got %v, want nil", err)
 		}
 		time.Sleep(time.Nanosecond)
-		if got, err := k.Verify(text); !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), "expired") || got.ID != "" {
-			t.Errorf("at its time: got %v, %v, want ErrKey that says so", got, err)
+		if got, err := k.Verify(text); !errors.Is(err, ErrBadKey) || !strings.Contains(err.Error(), "expired") || got.ID != "" {
+			t.Errorf("at its time: got %v, %v, want ErrBadKey that says so", got, err)
 		}
 		if got, ok := k.Find(made.ID); !ok || !cmp.Equal(got, made) {
 			t.Errorf("Find: got %v, %t, want %v still", got, ok, made)
@@ -184,8 +184,8 @@ func TestKeyExpires(t *testing.T) {
 		if _, err := k.Disable(t.Context(), made.ID, false); err != nil {
 			t.Errorf("Disable: got %v, want nil", err)
 		}
-		if _, err := k.Verify(text); !errors.Is(err, ErrKey) {
-			t.Errorf("enabled after its time: got %v, want ErrKey", err)
+		if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) {
+			t.Errorf("enabled after its time: got %v, want ErrBadKey", err)
 		}
 		time.Sleep(100 * 365 * 24 * time.Hour)
 		if _, err := k.Verify(forever); err != nil {
@@ -231,8 +231,8 @@ func TestKeysAfterClose(t *testing.T) {
 	}
 	_, text := create(t, k, Key{})
 	k.close()
-	if _, err := k.Verify(text); !errors.Is(err, ErrKey) {
-		t.Errorf("Verify: got %v, want ErrKey", err)
+	if _, err := k.Verify(text); !errors.Is(err, ErrBadKey) {
+		t.Errorf("Verify: got %v, want ErrBadKey", err)
 	}
 	if got := len(k.List()); got != 0 {
 		t.Errorf("got %d keys, want none", got)

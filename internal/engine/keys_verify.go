@@ -26,10 +26,10 @@ const (
 
 // Made ahead: to tell an unknown id takes no longer than to tell a wrong secret.
 var (
-	errKeyForm     = fmt.Errorf("%w: not of the form usher_<id>_<secret>", ErrKey)
-	errKeyUnknown  = fmt.Errorf("%w: no key has this id", ErrKey)
-	errKeyWrong    = fmt.Errorf("%w: there is a key with this id, and its secret is another", ErrKey)
-	errKeyDisabled = fmt.Errorf("%w: disabled", ErrKey)
+	errKeyForm     = fmt.Errorf("%w: not of the form usher_<id>_<secret>", ErrBadKey)
+	errKeyUnknown  = fmt.Errorf("%w: no key has this id", ErrBadKey)
+	errKeyWrong    = fmt.Errorf("%w: there is a key with this id, and its secret is another", ErrBadKey)
+	errKeyDisabled = fmt.Errorf("%w: disabled", ErrBadKey)
 )
 
 // A digest is what is stored of a key's text: the SHA-256 of all of it, so that
@@ -60,10 +60,11 @@ func idOf(text usher.Secret) (id string, ok bool) {
 	return id, isKeyID(id) && strings.Trim(s[keySecretAt:], keyLetters) == ""
 }
 
-// Verify returns the key of a text, "usher_<id>_<secret>". Its error is ErrKey
-// where the text is no key's, or where the key is disabled or has expired; it
-// quotes nothing of the text. For OAuth's client_credentials (RFC 6749 §4.4) the
-// client id is the key's id, and the client secret the last part of the text.
+// Verify returns the key of a text, "usher_<id>_<secret>". Its error is
+// ErrBadKey where the text is no key's, or where the key is disabled or has
+// expired; it quotes nothing of the text. For OAuth's client_credentials
+// (RFC 6749 §4.4) the client id is the key's id, and the client secret the last
+// part of the text.
 //
 // It asks no network. A change by this node is seen at once, by others as soon
 // as the store has told of it.
@@ -85,7 +86,7 @@ func (k *Keys) Verify(text usher.Secret) (Key, error) {
 	case r.key.Disabled:
 		return Key{}, errKeyDisabled
 	case !r.key.Expires.IsZero() && !time.Now().Before(r.key.Expires):
-		return Key{}, fmt.Errorf("%w: expired at %s", ErrKey, r.key.Expires.Format(time.RFC3339))
+		return Key{}, fmt.Errorf("%w: expired at %s", ErrBadKey, r.key.Expires.Format(time.RFC3339))
 	}
 	return r.key.clone(), nil
 }

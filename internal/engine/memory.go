@@ -27,7 +27,7 @@ func newMemory(maxBytes int64) *memory {
 	return &memory{maxBytes: maxBytes, buckets: make(map[string]*memoryBucket)}
 }
 
-func (m *memory) bucket(_ context.Context, name string, _ bool) (bucket, error) {
+func (m *memory) bucket(_ context.Context, name string, _ bucketKind) (bucket, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, ok := m.buckets[name]

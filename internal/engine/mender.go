@@ -45,6 +45,13 @@ func (m *mender) has(key string, r keptRevocation) {
 	delete(m.lost, key)
 }
 
+// count returns how many there are.
+func (m *mender) count() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.kept))
+}
+
 // removed notes that the store has it no more, and has it written back if its
 // time is not over, until ctx ends.
 func (m *mender) removed(ctx context.Context, key string) {

@@ -56,7 +56,7 @@ type Secrets struct {
 // the first is to seal with, all open. See [usher.Tickets.Rotate]. ctx is for the
 // time until they have been read.
 func (e *Engine) Secrets(ctx context.Context, use func(...usher.Secret) error) (*Secrets, error) {
-	b, err := e.store.bucket(ctx, secretsBucket, true)
+	b, err := e.store.bucket(ctx, secretsBucket, watched)
 	if err != nil {
 		return nil, unreachable("open secrets", err)
 	}

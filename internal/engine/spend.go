@@ -23,6 +23,9 @@ const (
 type ledger struct {
 	b    bucket
 	down func() (time.Time, error)
+	// here remembers what this node has spent, by a clock that nobody sets: the
+	// store's entries end by the wall clock, which may be set ahead and back.
+	here usher.MemorySpender
 }
 
 // Since returns when the bucket was made.
@@ -40,6 +43,9 @@ func (l *ledger) Spend(ctx context.Context, id [16]byte, until time.Time) error 
 	}
 	if _, err := l.down(); err != nil {
 		return fmt.Errorf("spend: %w: %w", usher.ErrUnavailable, err)
+	}
+	if err := l.here.Spend(ctx, id, until); err != nil {
+		return err
 	}
 	attempt := rand.Text()
 	key := "id." + hex.EncodeToString(id[:])

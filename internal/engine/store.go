@@ -10,9 +10,8 @@ import (
 // All else in this package is written once, over both.
 type store interface {
 	// bucket returns the bucket called name, and makes it where there is none.
-	// Only one that is kept can be watched, updated and removed from: in others,
-	// entries are made, and end when their time is over.
-	bucket(ctx context.Context, name string, kept bool) (bucket, error)
+	// The kind of a bucket never changes.
+	bucket(ctx context.Context, name string, kind bucketKind) (bucket, error)
 	// ask sends data to all other nodes that serve subject, and calls answer
 	// with each of their answers, until all have answered or ctx ends.
 	ask(ctx context.Context, subject string, data []byte, answer func([]byte)) error
@@ -27,9 +26,19 @@ type store interface {
 	close() error
 }
 
+// A bucketKind says what can be done with a bucket's entries.
+type bucketKind int
+
+const (
+	// passing: entries are made and read, and end when their time is over.
+	passing bucketKind = iota
+	// watched: they can be watched, updated and removed as well.
+	watched
+)
+
 // A bucket is a set of entries by key that all nodes share. Keys are of letters,
-// digits, '-', '_' and '.'. An error that is none of those below means that it is not
-// known whether the call had an effect.
+// digits, '-', '_' and '.'. An error that is none of those below means that it
+// is not known whether the call had an effect.
 type bucket interface {
 	// create adds an entry, for ttl or with 0 for ever. Its error is errExists
 	// where there is one: of racing calls one succeeds, on all nodes together.

@@ -279,7 +279,7 @@ func testKeys(t *testing.T, nodes []*engine.Engine) {
 	for i, e := range nodes {
 		await(t, fmt.Sprintf("node %d refuses the disabled key", i), func() bool {
 			_, err := e.Keys().Verify(text)
-			return errors.Is(err, engine.ErrKey)
+			return errors.Is(err, engine.ErrBadKey)
 		})
 	}
 	if err := last.Keys().Remove(t.Context(), key.ID); err != nil {
