@@ -237,11 +237,11 @@ func TestPingDeadPeer(t *testing.T) {
 				addr = terminate(t, g)
 			}
 			p := dialTLS(t, addr, tt.secure)
+			begun := time.Now() // The tunnel begins a little later.
 			p.say(upgrade("/chat", bearer))
 			p.answer()
 			s := <-list
 			defer s.Close()
-			begun := time.Now()
 			p.say(string(tt.client))
 			go flood(s, tt.server, tt.flood)
 			seen, err := io.ReadAll(io.LimitReader(s, int64(len(tt.client)+8)))
