@@ -3,6 +3,9 @@
 #   docker build --build-arg VERSION=v0.1.0 -t usher .
 #   docker run -v /etc/usher:/etc/usher:ro -v usher:/data -p 8080:8080 usher
 #
+# The image keeps what must last in /data. For another engine, of the
+# configuration's, take that away: docker run -e USHER_ENGINE_DATA= ...
+#
 # In a container "localhost" is the container: the configuration needs
 # "listen: :8080", and an admin listener that others may reach with the names
 # they call it by (admin, admin_hosts). See docs/guide/gateway.md.

@@ -171,15 +171,19 @@ func (l *lease) rechecked(id, fresh *Identity, err error) error {
 // ended before the handler took the connection over.
 func (l *lease) attach(c *conn) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	over, ended := l.over, l.ended
+	if !over {
+		l.conn = c
+		c.done = l.release
+	}
+	l.mu.Unlock()
 	switch {
-	case l.over && l.ended != nil:
-		return l.ended
-	case l.over:
+	case ended != nil:
+		l.reportEnd(ended) // Which could not be before there was a connection to end.
+		return ended
+	case over:
 		return errEnded
 	}
-	l.conn = c
-	c.done = l.release
 	return nil
 }
 

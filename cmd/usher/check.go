@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -67,6 +68,8 @@ func summarize(stdout io.Writer, name string, c *config.Config) error {
 	}
 	fmt.Fprintf(w, "  listen\t%s\t%s\n", c.Listen, scheme)
 	fmt.Fprintf(w, "  admin\t%s\thttp\n", c.Admin)
+	kind, where := engineOf(c.Engine)
+	fmt.Fprintf(w, "  engine\t%s\t%s\n", kind, where)
 	for _, r := range c.Routes {
 		carriers := make([]string, 0, len(r.Carriers))
 		for _, one := range r.Carriers {
@@ -79,4 +82,20 @@ func summarize(stdout io.Writer, name string, c *config.Config) error {
 		fmt.Fprintf(w, "  route\t%s\t%s to %s\n", r.Path, strings.Join(carriers, ", "), strings.Join(upstreams, ", "))
 	}
 	return w.Flush()
+}
+
+// engineOf says which engine it would be, in the words of the log, and where it
+// keeps things.
+func engineOf(e config.Engine) (kind, where string) {
+	switch {
+	case e.Memory:
+		return "memory", "until the process ends"
+	case len(e.NATS) > 0:
+		return "nats", strings.Join(e.NATS, ", ")
+	}
+	where, err := filepath.Abs(string(e.Data))
+	if err != nil {
+		where = string(e.Data)
+	}
+	return "embedded", where
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,7 +22,7 @@ type connectionsCommand struct {
 	Issuer  string `help:"Only those that this issuer (iss) vouches for. Default: any."`
 	Session string `help:"Only those of this session. Default: any."`
 	Route   string `help:"Only those of this route. Default: any."`
-	Limit   int    `placeholder:"N" help:"At most this many, the oldest first. Default: all."`
+	Limit   *int   `placeholder:"N" help:"At most this many, the oldest first. Default: all."`
 	JSON    bool   `name:"json" help:"Print a JSON object for each, one a line."`
 	adminFlags
 }
@@ -46,21 +47,20 @@ type listedConnection struct {
 
 // Run prints the connections, page by page.
 func (c *connectionsCommand) Run(ctx context.Context, stdout io.Writer) error {
-	if c.Limit < 0 {
-		return usagef("--limit %d: want a number above 0", c.Limit)
+	if c.Limit != nil && *c.Limit < 1 {
+		return usagef("--limit %d: want at least 1; without --limit it is all", *c.Limit)
 	}
 	list := newConnectionList(stdout, c.JSON)
-	left := c.Limit
+	left := math.MaxInt
+	if c.Limit != nil {
+		left = *c.Limit
+	}
 	for after := uint64(0); ; {
-		n := connectionsPage
-		if c.Limit > 0 {
-			n = min(n, left)
-		}
 		var page struct {
 			Connections []json.RawMessage `json:"connections"`
 			Next        uint64            `json:"next"`
 		}
-		if err := c.call(ctx, http.MethodGet, "connections?"+c.query(n, after), nil, &page); err != nil {
+		if err := c.call(ctx, http.MethodGet, "connections?"+c.query(min(connectionsPage, left), after), nil, &page); err != nil {
 			return err
 		}
 		for _, one := range page.Connections {
@@ -69,7 +69,7 @@ func (c *connectionsCommand) Run(ctx context.Context, stdout io.Writer) error {
 			}
 		}
 		left -= len(page.Connections)
-		if page.Next <= after || c.Limit > 0 && left <= 0 {
+		if page.Next <= after || left <= 0 {
 			return list.end()
 		}
 		after = page.Next

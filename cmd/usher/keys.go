@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -81,20 +82,33 @@ func (c *keysListCommand) Run(ctx context.Context, stdout io.Writer) error {
 
 // A keysCreateCommand makes an API key.
 type keysCreateCommand struct {
-	Name      string        `required:"" help:"A name to know it by."`
-	May       []string      `required:"" placeholder:"WHAT" help:"What it may do, with commas between: connections, explain, revocations, keys."`
-	ExpiresIn time.Duration `placeholder:"TIME" help:"How long it is good for, such as 720h. Default: for ever."`
+	Name      string   `placeholder:"NAME" help:"A name to know it by. Default: none."`
+	May       []string `required:"" placeholder:"WHAT" help:"What it may do, with commas between: connections, explain, revocations, keys."`
+	ExpiresIn keyLife  `placeholder:"TIME" help:"How long it is good for, such as 720h. Default: for ever."`
 	adminFlags
+}
+
+// A keyLife is how long a key is good for; zero is for ever.
+type keyLife time.Duration
+
+// UnmarshalText reads a time such as "720h".
+func (l *keyLife) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < time.Second {
+		return errors.New("want hours, such as 720h, and at least 1s")
+	}
+	*l = keyLife(d)
+	return nil
 }
 
 // Run prints the key on standard output, and nothing else there.
 func (c *keysCreateCommand) Run(ctx context.Context, out output) error {
-	body := map[string]any{"name": c.Name, "may": c.May}
-	if c.ExpiresIn != 0 {
-		if c.ExpiresIn < time.Second {
-			return usagef("--expires-in %v: want at least 1s", c.ExpiresIn)
-		}
-		body["expires_in"] = c.ExpiresIn.Seconds()
+	body := map[string]any{"may": c.May}
+	if c.Name != "" {
+		body["name"] = c.Name
+	}
+	if c.ExpiresIn > 0 {
+		body["expires_in"] = time.Duration(c.ExpiresIn).Seconds()
 	}
 	var made struct {
 		listedKey
@@ -106,8 +120,12 @@ func (c *keysCreateCommand) Run(ctx context.Context, out output) error {
 	if _, err := fmt.Fprintln(out.stdout, printable(made.Text)); err != nil {
 		return err
 	}
-	fmt.Fprintf(out.stderr, "Keep it now: it is not shown again. It is the key %s, may %s and expires %s.\n",
-		cell(made.ID), cell(strings.Join(made.May, ", ")), moment(made.Expires))
+	ends := "never expires"
+	if !made.Expires.IsZero() {
+		ends = "expires " + moment(made.Expires)
+	}
+	fmt.Fprintf(out.stderr, "Keep it now: it is not shown again. Key %s may %s; it %s.\n",
+		cell(made.ID), cell(strings.Join(made.May, ", ")), ends)
 	return nil
 }
 

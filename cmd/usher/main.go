@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -90,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if err := kctx.Run(); err != nil {
-		fmt.Fprintf(stderr, "usher %s: %v\n", kctx.Command(), err)
+		fmt.Fprintf(stderr, "usher %s: %v\n", nameOf(kctx), err)
 		if _, wrong := errors.AsType[usageError](err); wrong {
 			return exitUsage
 		}
@@ -99,11 +100,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
+// nameOf is the command that was called, without what kong writes for its
+// arguments.
+func nameOf(c *kong.Context) string {
+	name, _, _ := strings.Cut(c.Command(), " <")
+	return name
+}
+
 // hint says where the help of the command that was called is.
 func hint(err error) string {
 	command := "usher"
 	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context != nil && p.Context.Command() != "" {
-		command += " " + p.Context.Command()
+		command += " " + nameOf(p.Context)
 	}
 	return fmt.Sprintf("run %q for help\n", command+" --help")
 }

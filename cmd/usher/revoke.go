@@ -46,13 +46,15 @@ func (c *revokeCommand) Run(ctx context.Context, stdout io.Writer) error {
 	err = c.call(ctx, http.MethodPost, "revocations", body, &done)
 	if said, ok := errors.AsType[*problem](err); ok && said.Status == http.StatusServiceUnavailable &&
 		json.Unmarshal(said.body, &done) == nil && !done.IssuedBefore.IsZero() {
-		return fmt.Errorf("%w (connections ended on this node: %d)", said, done.Connections)
+		// The same time again: what was issued since then stays good.
+		return fmt.Errorf("%s ended on this node, and other nodes may not know of the revocation: try again with --issued-before %s",
+			connectionsOf(done.Connections), done.IssuedBefore.Format(time.RFC3339Nano))
 	}
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stdout, "%s ended on this node; credentials issued before %s are refused\n",
-		connectionsOf(done.Connections), done.IssuedBefore.Format(time.RFC3339))
+		connectionsOf(done.Connections), done.IssuedBefore.Format(time.RFC3339Nano))
 	return err
 }
 

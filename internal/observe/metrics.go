@@ -72,8 +72,9 @@ func NewMetrics(pending func() map[string]int, engineDown func() time.Time) *Met
 		}, []string{"result"}),
 	}
 	m.ofSessions()
-	m.registry.MustRegister(m.connections, m.verdicts, m.took, m.lived, m.bytes, m.reloads, m.renewals, m.revocations, m.calls,
-		pendingCollector{pending}, engineCollector{engineDown}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.connections, m.verdicts, m.took, m.lived, m.bytes, m.reloads,
+		m.renewals, m.revocations, m.calls, pendingCollector{pending}, engineCollector{engineDown},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 	return m
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usher-ws/usher/internal/engine"
 	"github.com/usher-ws/usher/internal/observe"
 )
 
@@ -28,23 +29,36 @@ func (s *Server) admin(w http.ResponseWriter, r *http.Request) {
 		st.api.admin(w, r, c)
 		return
 	}
-	if !onlyGet(w, r) {
-		return
-	}
+	var show http.HandlerFunc
 	switch path := r.URL.Path; {
 	case path == "/healthz":
-		writeJSON(w, http.StatusOK, "application/json", map[string]string{"status": "alive"})
+		show = func(w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, http.StatusOK, "application/json", map[string]string{"status": "alive"})
+		}
 	case path == "/readyz":
-		s.readyz(w, r)
+		show = s.readyz
 	case path == "/metrics":
-		s.metrics.Handler().ServeHTTP(w, r)
+		show = s.metrics.Handler().ServeHTTP
 	case path == ownPrefix+"status":
-		writeJSON(w, http.StatusOK, "application/json", s.status())
+		// Its newest refusals say of each what explain does.
+		st.api.admin(w, r, call{permission: engine.MayExplain, methods: map[string]operation{http.MethodGet: s.showStatus}})
+		return
 	case path == jwksPath && st.own[jwksPath] != nil:
-		st.own[jwksPath].ServeHTTP(w, r)
+		show = st.own[jwksPath].ServeHTTP
+	case st.own[path] != nil: // Of pages and their users.
+		writeProblem(w, http.StatusNotFound, "this is on the public listener")
+		return
 	default:
 		writeProblem(w, http.StatusNotFound, "")
+		return
 	}
+	if onlyGet(w, r) {
+		show(w, r)
+	}
+}
+
+func (s *Server) showStatus(http.ResponseWriter, *http.Request, call, caller) (answer, error) {
+	return answer{http.StatusOK, s.status()}, nil
 }
 
 // A status is the gateway at a glance.

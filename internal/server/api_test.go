@@ -33,11 +33,17 @@ func TestAPIRefusals(t *testing.T) {
 		{"two types", "POST", "revocations", sub, []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "application/json"}, 415, "application/json"},
 		{"delete without type", "DELETE", "keys/aaaaaaaaaaaa", "", []string{"Referer", own + "/", "Content-Type", ""}, 415, "application/json"},
 		{"proxied", "GET", "connections", "", []string{"X-Forwarded-For", "192.0.2.1"}, 401, "API key"},
+		{"proxied explain", "GET", "explain/x", "", []string{"X-Forwarded-For", "192.0.2.1"}, 401, "API key"},
+		{"proxied status", "GET", "status", "", []string{"X-Forwarded-For", "192.0.2.1"}, 401, "API key"},
+		{"status with a wrong key", "GET", "status", "", []string{"Authorization", "Bearer x"}, 401, "API key"},
 		{"name of another host", "GET", "connections", "", []string{"Host", "evil.example"}, 421, ""},
 		{"wrong key", "GET", "connections", "", []string{"Authorization", "Bearer usher_aaaaaaaaaaaa_AAAAAAAAAAAAAAAAAAAAAAAAAA"}, 401, "API key"},
 		{"method", "DELETE", "connections", "", nil, 405, "GET"},
-		{"method of revocations", "GET", "revocations", "", nil, 405, "POST"},
+		{"method of revocations", "GET", "revocations", "", nil, 405, "the method must be POST"},
+		{"method of status", "POST", "status", "", nil, 405, "must be GET or HEAD"},
 		{"unknown path", "GET", "nothing", "", nil, 404, ""},
+		{"unknown path with a method", "POST", "nothing", "", nil, 404, ""},
+		{"of the public listener", "POST", "tickets", "", nil, 404, "public listener"},
 
 		{"empty body", "POST", "revocations", " ", nil, 400, "JSON object"},
 		{"no object", "POST", "revocations", `["alice"]`, nil, 400, "JSON object"},
@@ -52,10 +58,14 @@ func TestAPIRefusals(t *testing.T) {
 		{"empty text", "POST", "revocations", `{"issuer":"test","subject":""}`, nil, 400, "subject must be a text that is not empty"},
 		{"not utf-8", "POST", "revocations", "{\"subject\":\"\xff\"}", nil, 400, "UTF-8"},
 		{"two names", "POST", "revocations", `{"subject":"alice","token":"x"}`, nil, 400, "more than one"},
-		{"long name", "POST", "revocations", `{"subject":"` + strings.Repeat("x", 9000) + `"}`, nil, 400, "8192"},
+		{"long name", "POST", "revocations", `{"subject":"` + strings.Repeat("x", 9000) + `"}`, nil, 400, "1024"},
 		{"long reason", "POST", "revocations", `{"subject":"a","reason":"` + strings.Repeat("x", 300) + `"}`, nil, 400, "256"},
 		{"long body", "POST", "revocations", `{"subject":"` + strings.Repeat("x", 200<<10) + `"}`, nil, 413, "longer"},
 		{"whole token", "POST", "revocations", `{"token":"` + token(t, secret, nil) + `"}`, nil, 400, "token looks like a whole token"},
+		{"encrypted token", "POST", "revocations", `{"session":"eyJhbGciOiJkaXIifQ..a.b.c"}`, nil, 400, "looks like a whole token"},
+		{"header and token", "POST", "revocations", `{"subject":"bearer ` + token(t, secret, nil) + `"}`, nil, 400, "looks like a whole token"},
+		{"API key", "POST", "revocations", `{"token":"usher_aaaaaaaaaaaa_AAAAAAAAAAAAAAAAAAAAAAAAAA"}`, nil, 400, "looks like a whole token"},
+		{"year 0", "POST", "revocations", `{"subject":"a","issued_before":"0000-01-01T00:00:00+23:59"}`, nil, 400, "2026-03-01T10:00:00Z"},
 		{"milliseconds", "POST", "revocations", `{"subject":"a","issued_before":1767225600000}`, nil, 400, "seconds since 1970"},
 		{"future", "POST", "revocations", `{"subject":"a","issued_before":9999999999}`, nil, 400, "ahead"},
 		{"before 1970", "POST", "revocations", `{"subject":"a","issued_before":-1}`, nil, 400, "seconds since 1970"},
@@ -105,7 +115,7 @@ func TestAPIRefusals(t *testing.T) {
 	if got := call(t, g.admin, "POST", "revocations", sub, "Content-Type", ""); got.status != 200 {
 		t.Errorf("got %d %s for a program that says no type, want 200", got.status, got.text)
 	}
-	if res, _ := do(t, "GET", own+"/healthz", http.Header{"Origin": {"https://evil.example"}}, ""); res.StatusCode != 200 {
+	if res, _ := do(t, "GET", own+"/healthz", http.Header{"Origin": {"https://evil.example"}}, ""); res.StatusCode != http.StatusOK {
 		t.Errorf("got %d from healthz for a foreign page, want 200", res.StatusCode)
 	}
 }
@@ -123,10 +133,18 @@ func TestAPIOnPublic(t *testing.T) {
 		"in lower case": {"Authorization", "Bearer " + strings.ToLower(all.Text)},
 	}
 	paths := []struct{ method, path, body string }{
-		{"GET", "connections", ""}, {"POST", "revocations", `{"subject":"alice"}`}, {"POST", "revocations", "nonsense"},
-		{"GET", "keys", ""}, {"POST", "keys", `{"may":["keys"]}`}, {"PATCH", "keys/" + all.ID, `{"disabled":true}`},
-		{"DELETE", "keys/" + all.ID, ""}, {"GET", "explain/AAAAAAAAAAAA", ""}, {"OPTIONS", "connections", ""},
-		{"DELETE", "connections", ""}, {"PATCH", "keys/aaaaaaaaaaaa", `{"disabled":true}`}, {"GET", "connections?nonsense", ""},
+		{"GET", "connections", ""},
+		{"POST", "revocations", `{"subject":"alice"}`},
+		{"POST", "revocations", "nonsense"},
+		{"GET", "keys", ""},
+		{"POST", "keys", `{"may":["keys"]}`},
+		{"PATCH", "keys/" + all.ID, `{"disabled":true}`},
+		{"DELETE", "keys/" + all.ID, ""},
+		{"GET", "explain/AAAAAAAAAAAA", ""},
+		{"OPTIONS", "connections", ""},
+		{"DELETE", "connections", ""},
+		{"PATCH", "keys/aaaaaaaaaaaa", `{"disabled":true}`},
+		{"GET", "connections?nonsense", ""},
 	}
 	for name, headers := range ways {
 		for _, p := range paths {
@@ -166,6 +184,12 @@ func TestAPIOnPublic(t *testing.T) {
 					t.Errorf("a key that may %s: %s %s at %s: got %d %s, want %d", may, p.method, p.path, addr, got.status, got.text, want)
 				}
 			}
+		}
+	}
+	for may, want := range map[string]int{"explain": 200, "connections": 403} {
+		with := append(bearerOf(makeKey(t, g, may)), "X-Forwarded-For", "192.0.2.1")
+		if got := call(t, g.admin, "GET", "status", "", with...); got.status != want {
+			t.Errorf("got %d for the status with a key that may %s, want %d", got.status, may, want)
 		}
 	}
 	if got := call(t, g.public, "GET", "status", "", bearerOf(all)...); got.status != 404 {

@@ -16,8 +16,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxCallBody bounds the body of a call of the admin API, in bytes: a name of
-// 8192 bytes fits, however it is escaped.
+// maxCallBody bounds the body of a call of the admin API, in bytes: the longest
+// names and reasons fit many times, however they are escaped.
 const maxCallBody = 128 << 10
 
 // An answer is what a call of the admin API is answered with. One of 400 and more
@@ -168,7 +168,7 @@ func (m members) moment(name string) (time.Time, error) {
 			return time.Time{}, badCall("the member %s is malformed", name)
 		}
 		t, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil || t.IsZero() {
+		if err != nil || t.UTC().Year() < 1970 || t.UTC().Year() > 9999 {
 			return time.Time{}, badCall("the member %s must be a time such as 2026-03-01T10:00:00Z, or in seconds since 1970", name)
 		}
 		return t.UTC(), nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/observe"
 )
 
 const (
@@ -123,8 +124,8 @@ func asConnection(c usher.Connection) connection {
 func (a *api) explain(_ http.ResponseWriter, _ *http.Request, c call, _ caller) (answer, error) {
 	one, ok := a.explanations.Find(c.id)
 	if !ok {
-		return answer{}, denyf(http.StatusNotFound,
-			"nothing is remembered under this id: it is of another process, of before its start, or older than its last 10000 refusals")
+		return answer{}, denyf(http.StatusNotFound, "nothing is remembered under this id: it is of another process, "+
+			"of before its start, or older than its last %d refusals and ends", observe.Remembered)
 	}
 	return answer{http.StatusOK, one}, nil
 }

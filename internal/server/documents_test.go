@@ -54,7 +54,9 @@ func TestDocumentedConfiguration(t *testing.T) {
 		t.Fatal("got no configuration, want some")
 	}
 	for _, block := range blocks {
-		if _, err := config.Load(write(t, t.TempDir(), "usher.yaml", block[1]), nil); err != nil {
+		dir := t.TempDir()
+		write(t, dir, "secret", secret)
+		if _, err := config.Load(write(t, dir, "usher.yaml", block[1]), nil); err != nil {
 			t.Errorf("%v\n%s", err, block[1])
 		}
 	}

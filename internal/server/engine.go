@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/usher-ws/usher/internal/config"
@@ -20,13 +23,38 @@ func (k *kept) openEngine(ctx context.Context, c *config.Config) error {
 	defer cancel()
 	var err error
 	if k.engine, err = engine.Open(ctx, engineOptions(c.Engine, k)); err != nil {
-		return fmt.Errorf("engine: %w", err)
+		return explainOpen(err)
 	}
 	if err := k.useEngine(ctx); err != nil {
 		return errors.Join(fmt.Errorf("engine: %w", err), k.closeEngine())
 	}
-	k.log.Info("engine", "kind", k.engine.Kind())
+	about := []any{"kind", k.engine.Kind()}
+	switch {
+	case len(c.Engine.NATS) > 0: // Without credentials: the configuration allows none there.
+		about = append(about, "servers", []string(c.Engine.NATS))
+	case c.Engine.Data != "":
+		about = append(about, "directory", absolute(string(c.Engine.Data)))
+	}
+	k.log.Info("engine", about...)
 	return nil
+}
+
+// explainOpen says what to do where the process may not write: the default
+// directory is in the working directory, which often belongs to somebody else.
+func explainOpen(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w: set engine.data (USHER_ENGINE_DATA) to a directory that this user can write, or engine.memory", err)
+	}
+	return err
+}
+
+// absolute is a path that says where it is, also in the log of a process whose
+// working directory is not known.
+func absolute(name string) string {
+	if full, err := filepath.Abs(name); err == nil {
+		return full
+	}
+	return name
 }
 
 func (k *kept) useEngine(ctx context.Context) error {
@@ -58,7 +86,7 @@ func engineOptions(c config.Engine, k *kept) engine.Options {
 	o := engine.Options{Memory: c.Memory, Data: string(c.Data), Log: k.log}
 	if len(c.NATS) > 0 {
 		o.NATS = &engine.NATS{
-			URLs: c.NATS, Credentials: string(c.Credentials), CA: string(c.CA), Replicas: c.Replicas, Name: "usher",
+			URLs: c.NATS, Credentials: string(c.Credentials), CA: string(c.CA), Replicas: c.Replicas,
 		}
 	}
 	return o

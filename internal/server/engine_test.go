@@ -80,7 +80,7 @@ func TestEngineKeepsCSRF(t *testing.T) {
 	res, body := do(t, http.MethodGet, "http://"+g.public+"/usher/v1/csrf", cookie("known-session"), "")
 	_, rest, _ := strings.Cut(body, `"csrf_token":"`)
 	proof, _, _ := strings.Cut(rest, `"`)
-	if res.StatusCode != 200 || proof == "" {
+	if res.StatusCode != http.StatusOK || proof == "" {
 		t.Fatalf("got %d %s", res.StatusCode, body)
 	}
 	g.stop()
@@ -109,7 +109,7 @@ func TestEngineRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "engine: ") || !strings.Contains(err.Error(), tt.want) {
+		if err := s.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "open engine: ") || strings.Count(err.Error(), "engine:") != 1 || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
 		}
 	}

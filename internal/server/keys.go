@@ -46,7 +46,7 @@ func (a *api) createKey(w http.ResponseWriter, r *http.Request, _ call, by calle
 	if err := by.mayGive(want); err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := changing(r)
+	ctx, cancel := changeContext(r)
 	defer cancel()
 	made, text, err := a.engine.Keys().Create(ctx, want)
 	if err != nil {
@@ -91,7 +91,7 @@ func (m members) key(now time.Time) (engine.Key, error) {
 // mayGive refuses to make or enable a key that may more than the caller's own, or
 // for longer. To disable or remove one gives nobody anything.
 func (by caller) mayGive(k engine.Key) error {
-	if by.here {
+	if by.local {
 		return nil
 	}
 	if slices.ContainsFunc(k.May, func(one string) bool { return !by.key.Allows(one) }) {
@@ -113,13 +113,17 @@ func (a *api) changeKey(w http.ResponseWriter, r *http.Request, c call, by calle
 	if !disabled && string(m["disabled"]) != "false" {
 		return answer{}, badCall("the member disabled must be there, true or false")
 	}
-	if k, ok := a.engine.Keys().Find(c.id); ok && !disabled {
+	if !disabled && !by.local {
 		// What a key may and until when never changes, so what is known here is right.
+		k, ok := a.engine.Keys().Find(c.id)
+		if !ok { // Or not heard of yet: then it is not known what it may.
+			return answer{}, asNoKey(engine.ErrNoKey)
+		}
 		if err := by.mayGive(k); err != nil {
 			return answer{}, err
 		}
 	}
-	ctx, cancel := changing(r)
+	ctx, cancel := changeContext(r)
 	defer cancel()
 	k, err := a.engine.Keys().Disable(ctx, c.id, disabled)
 	if err != nil {
@@ -134,7 +138,7 @@ func (a *api) removeKey(_ http.ResponseWriter, r *http.Request, c call, by calle
 	if err := noBody(r); err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := changing(r)
+	ctx, cancel := changeContext(r)
 	defer cancel()
 	if err := a.engine.Keys().Remove(ctx, c.id); err != nil {
 		return answer{}, asNoKey(err)

@@ -19,8 +19,11 @@ func TestKeysCanary(t *testing.T) {
 	var answers strings.Builder
 	for _, text := range []string{good.Text, gone.Text, forged} {
 		headers := [][]string{
-			{"Authorization", "Bearer " + text}, {"Authorization", "bearer  " + text}, {"Authorization", "Bearer" + text},
-			{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("x:"+text))}, {"Cookie", "sid=" + text},
+			{"Authorization", "Bearer " + text},
+			{"Authorization", "bearer  " + text},
+			{"Authorization", "Bearer" + text},
+			{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("x:"+text))},
+			{"Cookie", "sid=" + text},
 		}
 		for _, h := range headers {
 			for _, addr := range []string{g.public, g.admin} {
@@ -66,10 +69,14 @@ func TestKeysCanary(t *testing.T) {
 		}
 	}
 	for _, alive := range []struct{ name, text, part string }{
-		{"log", g.logs.String(), "api call refused"}, {"log", g.logs.String(), "key_id=" + good.ID},
-		{"log", g.logs.String(), "API key is not valid: disabled"}, {"log", g.logs.String(), "its secret is another"},
-		{"answers", answers.String(), good.ID}, {"answers", answers.String(), "needs an API key"},
-		{"operator's view", shown, `result="unauthenticated"`}, {"operator's view", shown, good.ID},
+		{"log", g.logs.String(), "api call refused"},
+		{"log", g.logs.String(), "key_id=" + good.ID},
+		{"log", g.logs.String(), "API key is not valid: disabled"},
+		{"log", g.logs.String(), "its secret is another"},
+		{"answers", answers.String(), good.ID},
+		{"answers", answers.String(), "needs an API key"},
+		{"operator's view", shown, `result="unauthenticated"`},
+		{"operator's view", shown, good.ID},
 	} {
 		if !strings.Contains(alive.text, alive.part) {
 			t.Errorf("the %s of %d bytes has no %q: the canary proves nothing", alive.name, len(alive.text), alive.part)

@@ -2,10 +2,34 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"strings"
+	"syscall"
 	"testing"
 )
+
+// Who may not write is told what to set; other reasons say it themselves.
+func TestExplainOpen(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"not ours", syscall.EACCES, true},
+		{"read only", syscall.EROFS, true},
+		{"in the way", syscall.ENOTDIR, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := explainOpen(fmt.Errorf("open engine: data directory /data cannot be made: %w", tt.err))
+			if !errors.Is(err, tt.err) || strings.Contains(err.Error(), "USHER_ENGINE_DATA") != tt.want {
+				t.Errorf("got %v, want the advice %v", err, tt.want)
+			}
+		})
+	}
+}
 
 // Who counts as somebody on this machine: no test can connect from another.
 func TestIsLocal(t *testing.T) {
@@ -36,13 +60,17 @@ func TestIsLocal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := &http.Request{Host: tt.host, RemoteAddr: tt.peer, Header: make(http.Header)}
+			r := &http.Request{Host: tt.host, RemoteAddr: tt.peer, Header: make(http.Header), ProtoMajor: 1, ProtoMinor: 1}
 			if tt.header != "" {
 				r.Header.Set(tt.header, "192.0.2.1")
 			}
 			r = r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, net.Addr(own)))
 			if got := isLocal(r); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			r.ProtoMinor = 0 // As a proxy's that was not told otherwise.
+			if isLocal(r) {
+				t.Error("a request of HTTP/1.0 counts as local")
 			}
 		})
 	}

@@ -14,7 +14,7 @@ import (
 // does not end it: it would be done by half.
 const changeTime = 5 * time.Second
 
-func changing(r *http.Request) (context.Context, context.CancelFunc) {
+func changeContext(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), changeTime)
 }
 
@@ -37,7 +37,7 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request, _ call, by caller) 
 		return answer{}, err
 	}
 	name, value := goesBy(what)
-	ctx, cancel := changing(r)
+	ctx, cancel := changeContext(r)
 	defer cancel()
 	n, err := a.sessions.Revoke(ctx, what)
 	if err != nil && !errors.Is(err, usher.ErrUnavailable) {
@@ -48,7 +48,7 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request, _ call, by caller) 
 		"reason", what.Reason, "connections", n, "key_id", by.key.ID)
 	done := revoked{n, what.IssuedBefore}
 	if err != nil {
-		a.log.Warn("revoked on this node only", "error", err)
+		a.log.Warn("revocation not passed on", "error", err)
 		return answer{http.StatusServiceUnavailable, struct {
 			problem
 			revoked
@@ -69,8 +69,8 @@ func (m members) revocation() (usher.Revocation, error) {
 		if err != nil {
 			return r, err
 		}
-		if looksLikeToken(text) {
-			return r, badCall("the member %s looks like a whole token; want what is inside it: sub, sid, jti or iss", name)
+		if looksLikeCredential(text) {
+			return r, badCall("the member %s looks like a whole token or key; want what is inside it: sub, sid, jti or iss", name)
 		}
 		*to = text
 	}
@@ -87,10 +87,15 @@ func (m members) revocation() (usher.Revocation, error) {
 	return r, nil
 }
 
-// looksLikeToken reports whether text is a JWT, which nobody should hand around
-// to take it back.
-func looksLikeToken(text string) bool {
-	return strings.HasPrefix(text, "eyJ") && strings.Count(text, ".") == 2
+// looksLikeCredential reports whether text is a JWT, signed or encrypted, or an API
+// key, which nobody should hand around to take it back: it would be kept.
+func looksLikeCredential(text string) bool {
+	text = strings.TrimSpace(text)
+	if scheme, rest, ok := strings.Cut(text, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		text = strings.TrimSpace(rest)
+	}
+	return strings.HasPrefix(text, "ey") && strings.Count(text, ".") >= 2 ||
+		strings.HasPrefix(text, "usher_") && strings.Count(text, "_") >= 2
 }
 
 // goesBy returns what a revocation goes by.

@@ -14,7 +14,9 @@ import (
 // tunnel returns what is behind the route's Guard.
 func (b *builder) tunnel(r *route) (http.Handler, error) {
 	rc := r.config
-	identity := gateway.Identity{Headers: make(map[string]string, len(rc.Identity.Headers)), JWT: string(rc.Identity.JWT), Signer: b.signer}
+	identity := gateway.Identity{
+		Headers: make(map[string]string, len(rc.Identity.Headers)), JWT: string(rc.Identity.JWT), Signer: b.signer,
+	}
 	for name, claim := range rc.Identity.Headers {
 		identity.Headers[string(name)] = claim
 	}
@@ -28,7 +30,8 @@ func (b *builder) tunnel(r *route) (http.Handler, error) {
 	}
 	return (&gateway.Route{
 		Pattern: rc.Path, Pool: r.pool, Identity: identity, UpstreamHeaders: own,
-		AllowSetCookie: rc.AllowSetCookie, Cookies: credentialCookies(b.config.Routes), Idle: rc.Limits.Idle, Ping: rc.Limits.Ping, Guard: r.guard,
+		AllowSetCookie: rc.AllowSetCookie, Cookies: credentialCookies(b.config.Routes),
+		Idle: rc.Limits.Idle, Ping: rc.Limits.Ping, Guard: r.guard,
 		Opened: func(ctx context.Context) (closed func()) {
 			leave, done := b.visitors.enter(ctx), b.metrics.Connected(r.name)
 			return func() {
