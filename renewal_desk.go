@@ -114,7 +114,7 @@ func (d *renewalDesk) answer(w http.ResponseWriter, r *http.Request, list []rene
 	var id *Identity
 	for _, one := range list {
 		if !d.turns.enter(one.id.Session) {
-			no.note(d.doors[0].guard, visit{begun: time.Now(), route: one.routes[0]}, errRenewals)
+			no.note(d.doors[0].guard, visit{begun: time.Now(), route: one.routes[0]}, tooManyRenewals())
 			continue
 		}
 		renewed, err := d.sessions.renewAll(r.Context(), one.id, one.routes, one.again)
@@ -166,9 +166,11 @@ func (d *renewalDoor) judge(r *http.Request) (visit, verdict, error) {
 	return v, yes, err
 }
 
-// errRenewals is a refusal as a flood is one: try again.
-var errRenewals = plainRefusal(http.StatusTooManyRequests, CloseTooMany, "too_many",
-	errors.New("too many renewals are under way"))
+// tooManyRenewals is a refusal as a flood is one, with an explain id of its own.
+func tooManyRenewals() *Refusal {
+	return plainRefusal(http.StatusTooManyRequests, CloseTooMany, "too_many",
+		errors.New("too many renewals are under way"))
+}
 
 // join adds what a door says to what others said.
 func join(list []renewed, d renewalDoor, yes verdict) []renewed {
