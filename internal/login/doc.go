@@ -1,0 +1,8 @@
+// Package login logs people in at an OpenID provider, for browsers that have no
+// tokens yet: the code flow with PKCE (OpenID Connect Core, RFC 7636), a session
+// cookie that a Guard's carrier then judges, logout here and at the provider
+// (RP-Initiated Logout), and logout from there (Back-Channel Logout).
+//
+// It issues no tokens, and knows no routes. Where sessions are kept and which
+// connections are live it knows by interfaces only. The server puts it together.
+package login
