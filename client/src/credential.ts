@@ -76,7 +76,7 @@ export class Credentials {
   }
 
   /** Renews the session's live connections, and returns for how many seconds. */
-  async renew(why: Why, signal: AbortSignal): Promise<number> {
+  async renew(why: Why | 'same', signal: AbortSignal): Promise<number> {
     const { renewal } = this.#options;
     const answer = await this.#post(renewal || '/usher/v1/sessions/renew', why, signal);
     return (answer as { expires_in: number }).expires_in;
@@ -86,7 +86,7 @@ export class Credentials {
     this.#tokens?.close();
   }
 
-  #token(why: Why, signal: AbortSignal): Promise<string> {
+  #token(why: Why | 'same', signal: AbortSignal): Promise<string> {
     return this.#tokens!.get(why, signal);
   }
 
@@ -99,7 +99,7 @@ export class Credentials {
   }
 
   /** Asks an endpoint: with a token, or with the page's cookie. */
-  async #post(to: string | URL, why: Why, signal: AbortSignal): Promise<unknown> {
+  async #post(to: string | URL, why: Why | 'same', signal: AbortSignal): Promise<unknown> {
     const headers: Record<string, string> = this.#tokens
       ? { Authorization: `Bearer ${await this.#token(why, signal)}` }
       : ofPage;

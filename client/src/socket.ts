@@ -167,11 +167,15 @@ export class UsherSocket extends EventTarget {
     clearTimeout(this.#timer);
     this.#waits = false;
     this.#state = 1;
-    // It was admitted, so it is new trouble if it ends. A server that ends
-    // each connection at once must not be stormed all the same.
-    this.#refused = 0;
-    this.#timer = setTimeout(() => (this.#failures = 0), this.#min * 4);
-    if (this.#credentials.renews) lives === undefined ? void this.#renew('connect') : this.#plan(lives);
+    const { renews } = this.#credentials;
+    // Usher accepts and then closes, so that a page can read why: only what lasts
+    // was admitted. A server that ends each connection is not stormed either.
+    this.#timer = setTimeout(() => {
+      this.#failures = this.#refused = 0;
+      // The token that it came with tells when to renew.
+      if (renews && lives === undefined) void this.#renew('same');
+    }, 1000 + this.#min);
+    if (renews && lives !== undefined) this.#plan(lives);
     this.#tell(event('open'));
   }
 
@@ -202,7 +206,9 @@ export class UsherSocket extends EventTarget {
     this.#state = 0;
     const soon = (then === 'fresh' && this.#refused === 1) || then === 'now';
     const top = Math.min(this.#max, this.#min * 2 ** this.#failures++);
-    const wait = soon && this.#failures === 1 ? Math.random() * this.#min : top * (0.5 + Math.random() / 2);
+    // Tokens say the second that they are from: one from that of a revocation is refused.
+    const least = this.#refused > 1 ? 1000 : 0;
+    const wait = least + (soon && this.#failures === 1 ? Math.random() * this.#min : top * (0.5 + Math.random() / 2));
     if (!this.#hidden) this.#timer = setTimeout(() => void this.#attempt(then === 'fresh' ? 'refused' : 'reconnect'), wait);
     this.#tell(event('down', { error, wait: this.#hidden ? Infinity : wait }));
   }
@@ -231,7 +237,7 @@ export class UsherSocket extends EventTarget {
     this.#renewal = setTimeout(() => void this.#renew('renew'), Math.min(longest, (left - ahead) * (0.9 + Math.random() / 10)));
   }
 
-  async #renew(why: Why): Promise<void> {
+  async #renew(why: Why | 'same'): Promise<void> {
     const { signal } = this.#turn;
     try {
       const lives = await orAborted(this.#credentials.renew(why, signal), signal);
@@ -243,8 +249,7 @@ export class UsherSocket extends EventTarget {
       const { status } = error as UsherError;
       // No such session, or it may not: then it ends when it does, and the code says why.
       if (status === 403 || status === 404) return;
-      const again = why === 'connect' ? 'renew' : why;
-      this.#renewal = setTimeout(() => void this.#renew(status === 401 ? 'refused' : again), this.#min * (2 + Math.random() * 2));
+      this.#renewal = setTimeout(() => void this.#renew(status === 401 ? 'refused' : why), this.#min * (2 + Math.random() * 2));
     }
   }
 

@@ -39,7 +39,8 @@ export class Tokens {
   }
 
   /** Returns a token: to renew, and after one was refused, another than the last. */
-  async get(why: Why, signal: AbortSignal): Promise<string> {
+  async get(why: Why | 'same', signal: AbortSignal): Promise<string> {
+    if (why === 'same') return this.#shown;
     const not = why === 'refused' || why === 'renew' ? this.#shown : '';
     const since = Date.now();
     const get = async () => {

@@ -106,7 +106,7 @@ func files(t *testing.T) []string {
 		}
 		rel = filepath.ToSlash(rel)
 		switch {
-		case d.IsDir() && (rel == ".git" || rel == "bin" || d.Name() == "node_modules" || d.Name() == "artifacts"):
+		case d.IsDir() && (rel == ".git" || rel == "bin" || d.Name() == "node_modules" || d.Name() == "artifacts" || d.Name() == "dist"):
 			return fs.SkipDir
 		case d.Type().IsRegular() && !strings.HasSuffix(rel, ".test"):
 			list = append(list, rel)
