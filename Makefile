@@ -64,8 +64,8 @@ law: $(GOTEST) ## The architecture: imports, public API, sizes, names, comments,
 	$(GOTEST) -count=1 ./internal/law
 
 .PHONY: api
-api: ## Write the public API's golden file anew; a diff in it is a decision.
-	$(GO) test -count=1 -run '^TestAPI$$' ./internal/law -update
+api: ## Write anew what follows from the public API; a diff in it is a decision.
+	$(GO) test -count=1 -run '^(TestAPI|TestCloses)$$' ./internal/law -update
 
 .PHONY: lint
 lint: $(TOOLS) ## golangci-lint, at the version that tools/go.mod pins.

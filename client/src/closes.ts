@@ -1,4 +1,4 @@
-// Made from the table of the Go package by "make client". Do not edit.
+// Made from the table in internal/law by "make api". Do not edit.
 
 /** What to do after a close code: get a fresh credential, wait, come back at once, or stop. */
 export type Then = 'fresh' | 'wait' | 'now' | 'stop';
