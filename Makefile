@@ -18,6 +18,7 @@ BENCH    ?= .
 JOBS     ?= 2
 
 BROWSER := test/browser
+CLIENT  := client
 INTEROP := test/interop
 NODECHAT := examples/node-chat
 # The npm packages that Go tests need.
@@ -29,7 +30,7 @@ TOOLS   := bin/.tools
 check: format vet law lint quick ## What to run before a commit: format, vet, law, lint, quick tests (default).
 
 .PHONY: test
-test: deps format vet law lint build race bench-quick browser ## Everything; installs first what is missing.
+test: deps format vet law lint build race bench-quick client browser ## Everything; installs first what is missing.
 	@echo "make test: all passed"
 
 # The demo needs nothing but Go. With Node there is a second backend, whose one
@@ -86,13 +87,15 @@ race: $(GOTEST) $(PACKAGES) ## All Go tests, with the race detector; a skip is a
 .PHONY: browser
 browser: $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in the browsers that USHER_BROWSERS names (chromium,firefox).
 	@tools/deps.sh go node python browsers
-	@mkdir -p bin
-	cd $(BROWSER) && node --test --test-concurrency=1 \
-		--test-reporter=spec --test-reporter-destination=stdout \
-		--test-reporter=tap --test-reporter-destination=../../bin/browser.tap
-	@grep -Eq '^# pass [1-9]' bin/browser.tap || { echo "no browser test ran"; exit 1; }
-	@grep -qx '# skipped 0' bin/browser.tap && grep -qx '# todo 0' bin/browser.tap || \
-		{ echo "a browser test was skipped"; exit 1; }
+	tools/nodetest.sh $(BROWSER)
+
+# The client is built, its size and types checked, and tried in front of the
+# gateway in Node.
+.PHONY: client
+client: build $(CLIENT)/node_modules/.package-lock.json ## Build the browser client (client/dist) and test it.
+	@tools/deps.sh node
+	cd $(CLIENT) && npm run --silent build
+	tools/nodetest.sh $(CLIENT)
 
 .PHONY: smuggling
 smuggling: ## Probe our gateway for smuggling, with nginx, HAProxy and Caddy beside it.
@@ -142,11 +145,11 @@ vuln: $(TOOLS) ## Known vulnerabilities in what is imported; needs the network.
 deps: ## Install what the tests need and this machine lacks.
 	@tools/deps.sh go node python browsers
 	$(GO) mod download
-	@$(MAKE) tools $(BROWSER)/node_modules/.package-lock.json $(PACKAGES)
+	@$(MAKE) tools $(BROWSER)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.json $(PACKAGES)
 
 # npm writes this file last, so it is older than the lock file exactly when the
 # installed packages are.
-$(BROWSER)/node_modules/.package-lock.json $(PACKAGES): \
+$(BROWSER)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.json $(PACKAGES): \
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
@@ -167,7 +170,7 @@ $(GOTEST): tools/go.mod $(wildcard tools/gotest/*.go)
 
 .PHONY: clean
 clean: ## Remove what was built and installed here.
-	rm -rf bin $(BROWSER)/node_modules $(INTEROP)/node_modules $(NODECHAT)/node_modules
+	rm -rf bin $(CLIENT)/dist $(CLIENT)/node_modules $(BROWSER)/node_modules $(INTEROP)/node_modules $(NODECHAT)/node_modules
 
 .PHONY: help
 help: ## This list.
