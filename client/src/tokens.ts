@@ -10,7 +10,7 @@ interface Held {
 /** How long a token that does not say how long it lives is shared among tabs. */
 const unknownLife = 5_000;
 /** How long another tab has to answer that it has a token. */
-const askTime = 100;
+const askTime = 1_000;
 
 /**
  * The tokens of one connection, or of all tabs that share a name: then one tab

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/config"
@@ -19,7 +20,7 @@ const (
 
 // endpoints makes what serves the pages of a route: the desk for its tickets,
 // and the tokens that are a second proof beside its cookies.
-func (b *builder) endpoints(r *route, desks, proofs map[string]http.Handler) error {
+func (b *builder) endpoints(r *route, desks, proofs *dispatch) error {
 	var carriers []usher.Carrier
 	for _, c := range r.config.Carriers {
 		if c.Ticket != nil {
@@ -27,7 +28,7 @@ func (b *builder) endpoints(r *route, desks, proofs map[string]http.Handler) err
 			if err != nil {
 				return fmt.Errorf("ticket desk: %w", err)
 			}
-			desks[r.name] = desk
+			desks.add(r, desk)
 		}
 		if c.Cookie != nil && c.Cookie.CSRF {
 			v, err := b.anyOf(c.Cookie.Verify, c.Cookie.Name)
@@ -44,7 +45,7 @@ func (b *builder) endpoints(r *route, desks, proofs map[string]http.Handler) err
 	if err := g.Validate(); err != nil {
 		return fmt.Errorf("csrf tokens: %w", err)
 	}
-	proofs[r.name] = b.csrf.Desk(g)
+	proofs.add(r, b.csrf.Desk(g))
 	return nil
 }
 
@@ -89,14 +90,62 @@ func deskVerifiers(rc *config.Route) []string {
 }
 
 // A dispatch is an endpoint that each route has one of. The parameter route says
-// which; it may be left out where there is one.
+// which, by the route's name or by a path that it serves; it may be left out
+// where there is one.
 type dispatch struct {
-	what string
-	by   map[string]http.Handler
+	what   string
+	by     map[string]http.Handler
+	byPath *http.ServeMux
+}
+
+func newDispatch(what string) *dispatch {
+	return &dispatch{what: what, by: make(map[string]http.Handler), byPath: http.NewServeMux()}
+}
+
+// add takes the endpoint of a route.
+func (d *dispatch) add(r *route, h http.Handler) {
+	d.by[r.name] = h
+	for _, pattern := range patternsOf(r.config) {
+		d.byPath.Handle(pattern, &endpoint{h, r.name})
+	}
+}
+
+// An endpoint is that of a route which is asked for by a path, and no redirect of
+// the ServeMux's own.
+type endpoint struct {
+	http.Handler
+	route string
+}
+
+// ServeHTTP asks for the route by its name.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	named := *r
+	u := *r.URL
+	query := u.Query()
+	query.Set("route", e.route)
+	u.RawQuery = query.Encode()
+	named.URL = &u
+	e.Handler.ServeHTTP(w, &named)
+}
+
+// find returns the endpoint that is asked for, or nil.
+func (d *dispatch) find(asked, host string) http.Handler {
+	if h := d.by[asked]; h != nil || !strings.HasPrefix(asked, "/") {
+		return h
+	}
+	u := &url.URL{Path: asked}
+	if !isClean(u) {
+		return nil
+	}
+	h, _ := d.byPath.Handler(&http.Request{Method: http.MethodGet, Host: plainHost(host), URL: u})
+	if e, ok := h.(*endpoint); ok {
+		return e
+	}
+	return nil
 }
 
 // ServeHTTP passes the request on to the route's own.
-func (d dispatch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d *dispatch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		writeProblem(w, http.StatusBadRequest, "the query is malformed")
@@ -107,15 +156,17 @@ func (d dispatch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(asked) > 1:
 		writeProblem(w, http.StatusBadRequest, "the parameter route is there more than once")
 		return
-	case len(asked) == 1 && d.by[asked[0]] != nil:
-		d.by[asked[0]].ServeHTTP(w, r)
-		return
-	case len(asked) == 0 && len(d.by) == 1:
+	case len(asked) == 1:
+		if h := d.find(asked[0], r.Host); h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+	case len(d.by) == 1:
 		for _, only := range d.by {
 			only.ServeHTTP(w, r)
 		}
 		return
-	case len(asked) == 0 && len(d.by) > 1:
+	case len(d.by) > 1:
 		writeProblem(w, http.StatusBadRequest, "the parameter route must say what is asked for")
 		return
 	}

@@ -66,13 +66,12 @@ func (b *builder) build() (*site, error) {
 		}
 		st.cert = cert
 	}
-	desks := dispatch{what: "tickets", by: make(map[string]http.Handler)}
-	proofs := dispatch{what: "csrf tokens", by: make(map[string]http.Handler)}
+	desks, proofs := newDispatch("tickets"), newDispatch("csrf tokens")
 	renewals := make(map[string]*usher.Guard)
 	for i, rc := range c.Routes {
 		r, err := b.place(st, rc)
 		if err == nil {
-			err = b.endpoints(r, desks.by, proofs.by)
+			err = b.endpoints(r, desks, proofs)
 		}
 		if err == nil {
 			err = b.renewal(r, renewals)
