@@ -101,9 +101,9 @@ export class UsherSocket extends EventTarget {
   }
 
   /** Sends a message. Like WebSocket's it throws while connecting, and drops what comes after the end. */
-  send(data: string | ArrayBufferLike | Blob | ArrayBufferView<ArrayBuffer>): void {
+  send(data: Parameters<WebSocket['send']>[0]): void {
     if (this.#state === 0) throw new DOMException('still connecting', 'InvalidStateError');
-    if (this.#state === 1) this.#link!.socket.send(data as string);
+    if (this.#state === 1) this.#link!.socket.send(data);
   }
 
   /** Ends it for good: no timer, lock or listener is left. */

@@ -50,6 +50,16 @@ export class Gateway {
     return `ws://127.0.0.1:${this.port}`;
   }
 
+  /** Serves one more route, to another port, from a restart on. */
+  async serveAlso({ path, port, subprotocols }) {
+    this.more = [{
+      path, upstream: `ws://127.0.0.1:${port}${path}`, subprotocols,
+      carriers: [{ ticket: { verify: ['local'] } }], identity: { headers: { 'X-User': 'sub' } },
+    }];
+    await this.halt();
+    await this.run();
+  }
+
   async run() {
     const upstream = `ws://127.0.0.1:${this.backend.address().port}`;
     const route = (path, carriers) => ({ path, upstream: upstream + path, carriers, subprotocols: ['chat.v1'] });
@@ -63,6 +73,7 @@ export class Gateway {
         route('/protocol', [{ subprotocol: { verify } }]),
         route('/query', [{ query: { verify } }]),
         route('/first', [{ first_message: { verify } }]),
+        ...this.more ?? [],
       ],
     }));
     this.process = spawn(usher, ['serve', '--config', 'usher.yaml'], { cwd: this.dir, stdio: ['ignore', 'pipe', 'pipe'] });
