@@ -9,8 +9,6 @@ interface Held {
 
 /** How long a token that does not say how long it lives is shared among tabs. */
 const unknownLife = 5_000;
-/** How long another tab has to answer that it has a token. */
-const askTime = 1_000;
 
 /**
  * The tokens of one connection, or of all tabs that share a name: then one tab
@@ -44,8 +42,8 @@ export class Tokens {
     const not = why === 'refused' || why === 'renew' ? this.#shown : '';
     const since = Date.now();
     const get = async () => {
-      // Where this took a while, another tab may just have got one.
-      if (this.#channel && !this.#fresh(not) && Date.now() - since > 5) await this.#hear();
+      // Another tab may have one, and surely has where this took a while.
+      if (this.#channel && !this.#fresh(not)) await this.#hear(Date.now() - since > 5 ? 1_000 : 150);
       if (!this.#fresh(not)) await this.#ask(why, signal);
     };
     if (!this.#fresh(not)) await (this.#channel ? navigator.locks.request(this.#lock, { signal }, get) : get());
@@ -62,10 +60,10 @@ export class Tokens {
     return this.#held !== undefined && Date.now() < this.#held.until && this.#held.token !== not;
   }
 
-  /** Waits for another tab to say what it has. */
-  #hear(): Promise<void> {
+  /** Waits for another tab to say what it has, for some milliseconds. */
+  #hear(time: number): Promise<void> {
     return new Promise((resolve) => {
-      setTimeout((this.#heard = resolve), askTime);
+      setTimeout((this.#heard = resolve), time);
       this.#channel?.postMessage('ask');
     });
   }

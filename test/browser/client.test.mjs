@@ -149,10 +149,7 @@ for (const engine of engines) {
       const page = await fresh('/csp');
       for (const way of ['ticket', 'query']) {
         await page.evaluate(connect, { name: way, url: url(`/${way}/csp`), options: { ...ways[way], timeout: 5_000 } });
-        await page.evaluate(async (name) => {
-          const { socket } = window.clients[name];
-          await new Promise((resolve) => ['down', 'close'].forEach((type) => socket.addEventListener(type, resolve)));
-        }, way);
+        await until(() => page.evaluate((name) => window.clients[name].events.length > 0, way), 'an end');
         const { trouble } = await page.evaluate(close, way);
         assert.deepEqual(trouble, []);
         assert.equal(sockets(`/${way}/csp`).length, 0);

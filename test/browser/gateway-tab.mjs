@@ -2,11 +2,12 @@
 import { ask, attempt } from './attempt.mjs';
 import { startChromium } from './engines/chromium.mjs';
 import { startFirefox } from './engines/firefox.mjs';
+import { startWebKit } from './engines/webkit.mjs';
 import { startSurroundings } from './gateway-site.mjs';
 import { configuration, startUsher } from './gateway-usher.mjs';
 import { token } from './tokens.mjs';
 
-const starters = { chromium: startChromium, firefox: startFirefox };
+const starters = { chromium: startChromium, firefox: startFirefox, webkit: startWebKit };
 
 /** The engines that USHER_BROWSERS names. */
 export const engines = (process.env.USHER_BROWSERS || 'chromium,firefox').split(',').map((name) => name.trim());
