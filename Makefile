@@ -89,6 +89,12 @@ browser: $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in the bro
 	@tools/deps.sh go node python browsers
 	tools/nodetest.sh $(BROWSER)
 
+# One engine after the other, about half a minute each.
+.PHONY: browsers
+browsers: $(BROWSER)/node_modules/.package-lock.json $(CLIENT)/node_modules/.package-lock.json ## The support matrix in three engines: writes docs/reference/browsers.md.
+	@tools/deps.sh go node browsers webkit
+	cd $(BROWSER) && node matrix/main.mjs
+
 # The client is built, its size and types checked, and tried in front of the
 # gateway in Node.
 .PHONY: client

@@ -66,6 +66,24 @@ need_browsers() {
 	done
 }
 
+# need_webkit finds WebKitGTK with its driver, for the support matrix, and has the
+# tests' names lead to this machine, since it knows no other way.
+need_webkit() {
+	local name absent=()
+	for name in WebKitWebDriver:webkit2gtk-driver xvfb-run:xvfb xauth:xauth dbus-run-session:dbus; do
+		command -v "${name%%:*}" >/dev/null || absent+=("${name##*:}")
+	done
+	if [ ${#absent[@]} -gt 0 ]; then
+		can_install || missing "${absent[*]} (support matrix)" "Debian: sudo apt-get install ${absent[*]}"
+		install "${absent[@]}"
+	fi
+	for name in app.test api.app.test evil.test; do
+		getent hosts "$name" >/dev/null && continue
+		echo "127.0.0.1 $name" >>/etc/hosts 2>/dev/null || missing "the name $name (support matrix)" \
+			"add to /etc/hosts: 127.0.0.1 app.test api.app.test evil.test"
+	done
+}
+
 # need_python finds a Python with websockets; Debian's may not be the first in
 # the path.
 need_python() {
@@ -114,7 +132,7 @@ need_peers() {
 
 for name in "$@"; do
 	case $name in
-	go | node | python | browsers | proxies | peers) "need_$name" ;;
+	go | node | python | browsers | webkit | proxies | peers) "need_$name" ;;
 	*) missing "a rule for $name" ;;
 	esac
 done

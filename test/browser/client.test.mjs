@@ -1,48 +1,23 @@
 // The client in pages of real browsers, in front of the gateway over TLS.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { close, connect, echo, events, inWorker } from './client-page.mjs';
+import { clientConfiguration, serveClient } from './client-site.mjs';
 import { concealed } from './expect.mjs';
 import { until } from './gateway-program.mjs';
 import { engines, limit, Tab } from './gateway-tab.mjs';
-import { base, route, upstream } from './gateway-usher.mjs';
-
-const client = fileURLToPath(new URL('../../client', import.meta.url));
-
-function configuration(site) {
-  const { node } = site.backends;
-  const local = { verify: ['local'] };
-  const at = (way, carriers) => route(site, `/${way}/{case}`, upstream(node, `/${way}`), carriers);
-  return {
-    ...base(site),
-    routes: [at('ticket', [{ ticket: local }]), at('query', [{ query: local }]), at('message', [{ first_message: local }]), at('protocol', [{ subprotocol: local }])],
-  };
-}
 
 for (const engine of engines) {
   describe(`the client, ${engine}`, { timeout: 180_000 }, () => {
     const tab = new Tab(engine);
-    const asked = []; // What /token was asked.
-
     before(async () => {
-      execFileSync('npm', ['run', '--silent', 'build'], { cwd: client, stdio: 'pipe' });
-      await tab.start({ backends: ['node'], configure: configuration });
-      const { answers } = tab.site.pages;
-      answers.set('/client.js', () => ({ text: readFileSync(`${client}/dist/index.js`, 'utf8'), headers: { 'Content-Type': 'text/javascript', 'Access-Control-Allow-Origin': '*' } }));
-      answers.set('/token', ({ ttl = '60', who = 'ann', life, why }) => {
-        asked.push({ who, why });
-        const exp = Math.floor(Date.now() / 1000) + Number(ttl);
-        return { json: { token: tab.token({ sub: who, sid: `${who}-1`, exp }), ...(life ? { expires_in: Number(life) } : {}) }, headers: { 'Access-Control-Allow-Origin': '*' } };
-      });
-      answers.set('/csp', () => ({ text: '<!doctype html><title>a strict page</title><link rel="icon" href="data:,">', headers: { 'Content-Type': 'text/html', 'Content-Security-Policy': "default-src 'self' data:" } }));
+      await tab.start({ backends: ['node'], configure: clientConfiguration });
+      serveClient(tab);
     });
     after(() => tab.stop());
 
     const sockets = (path) => tab.site.backends.node.sockets(path);
-    const url = (path) => tab.gateway.socket(path);
+    const url = (path) => tab.gateway.socket(`/node${path}`);
 
     /** A page that is in front, as tests of timers want it. */
     const fresh = async (path = '/page') => {
@@ -51,7 +26,7 @@ for (const engine of engines) {
       return page;
     };
 
-    const ways = { ticket: {}, beside: { protocols: ['chat.v1'] }, query: { carrier: 'query' }, message: { carrier: 'first_message' }, protocol: { carrier: 'subprotocol', protocols: 'chat.v1' } };
+    const ways = { ticket: {}, beside: { protocols: ['chat.v1'] }, query: { carrier: 'query' }, message: { carrier: 'first_message' }, subprotocol: { carrier: 'subprotocol', protocols: 'chat.v1' } };
     for (const [way, options] of Object.entries(ways)) {
       it(`gets in: ${way}`, limit, async () => {
         const page = await tab.page();
@@ -91,7 +66,7 @@ for (const engine of engines) {
 
     it('stops where each credential is refused', limit, async () => {
       const page = await tab.page();
-      for (const way of ['query', 'message', 'protocol', 'ticket']) {
+      for (const way of ['query', 'message', 'subprotocol', 'ticket']) {
         await page.evaluate(connect, { name: `no-${way}`, url: url(`/${way}/no`), options: ways[way], token: { ttl: -5 } });
         const seen = await page.evaluate(events, { name: `no-${way}`, type: 'close' });
         const { whys, trouble } = await page.evaluate(close, `no-${way}`);
@@ -103,7 +78,7 @@ for (const engine of engines) {
 
     it('ten tabs ask for one token, and for one more to renew', { timeout: 60_000 }, async () => {
       const pages = await Promise.all(Array.from({ length: 10 }, () => fresh()));
-      const of = () => asked.filter(({ who }) => who === 'tabea').map(({ why }) => why);
+      const of = () => tab.asked.filter(({ who }) => who === 'tabea').map(({ why }) => why);
       const options = { share: 'tabea' };
       const token = { who: 'tabea', ttl: 12, life: 12 };
       await Promise.all(pages.map((page) => page.evaluate(connect, { name: 'shared', url: url('/ticket/shared'), options, token })));

@@ -24,11 +24,11 @@ export class Tab {
     this.pages = new Map(); // From host to the promise of a page.
   }
 
-  /** Starts everything; third-party cookies are allowed, as in Chrome. */
-  async start({ backends, configure = configuration } = {}) {
+  /** Starts everything; third-party cookies are allowed, as in Chrome, unless it says otherwise. */
+  async start({ backends, configure = configuration, thirdPartyCookies = true } = {}) {
     this.site = await startSurroundings(backends);
     this.gateway = await startUsher(this.site, configure(this.site));
-    const { browser, stop } = await starters[this.engine]({ spki: this.site.spki, thirdPartyCookies: true });
+    const { browser, stop } = await starters[this.engine]({ spki: this.site.spki, thirdPartyCookies });
     Object.assign(this, { browser, stopBrowser: stop });
   }
 

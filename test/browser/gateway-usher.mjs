@@ -67,19 +67,21 @@ export function base(site) {
   };
 }
 
-/**
- * The configuration: a route for each backend and each way to bring a
- * credential, one for Socket.IO, and those that `more` adds.
- */
-export function configuration(site, more = []) {
+/** A route for each backend that echoes and each way to bring a credential. */
+export function echoRoutes(site) {
   const { socketio, ...echoes } = site.backends;
-  const routes = Object.entries(echoes).flatMap(([name, backend]) => Object.entries(carriers).map(([way, of]) => (
+  return Object.entries(echoes).flatMap(([name, backend]) => Object.entries(carriers).map(([way, of]) => (
     route(site, `/${name}/${way}/{case}`, upstream(backend, `/${way}`), of)
   )));
+}
+
+/** The configuration: those routes, one for Socket.IO, and those that `more` adds. */
+export function configuration(site, more = []) {
+  const { socketio } = site.backends;
   return {
     ...base(site),
     routes: [
-      ...routes,
+      ...echoRoutes(site),
       route(site, '/socket.io/', upstream(socketio, '/socket.io/'), [...carriers.ticket, ...carriers.cookie]),
       ...more.map(({ path, upstream: to, way = 'query' }) => route(site, path, to, carriers[way])),
     ],
