@@ -108,7 +108,7 @@ func files(t *testing.T) []string {
 		switch {
 		case d.IsDir() && (rel == ".git" || rel == "bin" || d.Name() == "node_modules" || d.Name() == "artifacts" || d.Name() == "dist"):
 			return fs.SkipDir
-		case d.Type().IsRegular() && !strings.HasSuffix(rel, ".test"):
+		case d.Type().IsRegular() && rel != ".git" && !strings.HasSuffix(rel, ".test"):
 			list = append(list, rel)
 		}
 		return nil
