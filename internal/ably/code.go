@@ -1,0 +1,167 @@
+package ably
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Code says what went wrong. SDKs branch on it.
+type Code int
+
+// The codes that a server gives. What a client should do shows in the number:
+// it gets a new token for 40140 to 40149, and gives up on the others of 401.
+const (
+	BadRequest             Code = 40000
+	BadParameter           Code = 40003
+	BadConnectionKey       Code = 40006
+	MessageTooLarge        Code = 40009
+	BadChannelName         Code = 40010
+	StaleCursor            Code = 40011
+	BadClientID            Code = 40012
+	BadData                Code = 40013
+	BadVersion             Code = 40017
+	BatchFailed            Code = 40020
+	BadMessage             Code = 40030
+	BadMessageID           Code = 40031
+	BadExtras              Code = 40032
+	TooManyMessages        Code = 40034
+	ForcedNack             Code = 40099
+	Unauthorized           Code = 40100
+	BadCredential          Code = 40101
+	IncompatibleCredential Code = 40102
+	TLSRequired            Code = 40103
+	BadTokenTimestamp      Code = 40104
+	NonceReplayed          Code = 40105
+	KeyError               Code = 40130
+	KeyRevoked             Code = 40131
+	KeyExpired             Code = 40132
+	WrongKey               Code = 40133
+	TokenError             Code = 40140
+	TokenRevoked           Code = 40141
+	TokenExpired           Code = 40142
+	TokenUnknown           Code = 40143
+	BadJWT                 Code = 40144
+	BadToken               Code = 40145
+	NotPermitted           Code = 40160
+	ClientIDRequired       Code = 40161
+	RevocationNeedsKey     Code = 40162
+	RevocationDisabled     Code = 40163
+	ModeMissing            Code = 40165
+	Forbidden              Code = 40300
+	NotFound               Code = 40400
+	UnknownKey             Code = 40400
+	MethodNotAllowed       Code = 40500
+	RateLimited            Code = 42910
+	ConnectionRateLimited  Code = 42911
+	ChannelRateLimited     Code = 42912
+	TooManyRequests        Code = 42914
+	ConnectionFlooded      Code = 42920
+	Internal               Code = 50000
+	TimedOut               Code = 50003
+	Unavailable            Code = 50005
+	NotImplemented         Code = 50100
+	Disconnected           Code = 80003
+	ConnectionLost         Code = 80008
+	ConnectionSuperseded   Code = 80016
+	ConnectionUnknown      Code = 80018
+	ChannelFailed          Code = 90000
+	ChannelWrongState      Code = 90001
+	ContinuityLost         Code = 90003
+	BacklogLost            Code = 90004
+	TooManyChannels        Code = 90010
+	PresenceNeedsClientID  Code = 91000
+	PresenceNotEntered     Code = 91002
+	TooManyMembers         Code = 91003
+	AnnotationsDisabled    Code = 93001
+	MutationDisabled       Code = 93002
+)
+
+// A codeEntry is what goes with a code.
+type codeEntry struct {
+	code   Code
+	status int
+	text   string
+}
+
+// codes are sorted by code.
+var codes = []codeEntry{
+	{BadRequest, 400, "bad request"},
+	{BadParameter, 400, "invalid parameter value"},
+	{BadConnectionKey, 400, "invalid connection key"},
+	{MessageTooLarge, 400, "message is too large"},
+	{BadChannelName, 400, "invalid channel name"},
+	{StaleCursor, 400, "the pagination cursor has expired"},
+	{BadClientID, 400, "invalid client id"},
+	{BadData, 400, "invalid message data or encoding"},
+	{BadVersion, 400, "unsupported protocol version"},
+	{BatchFailed, 400, "a part of the batch failed"},
+	{BadMessage, 400, "invalid publish request"},
+	{BadMessageID, 400, "invalid message id"},
+	{BadExtras, 400, "invalid message extras"},
+	{TooManyMessages, 400, "too many messages in one publish"},
+	{ForcedNack, 400, "refused, as was asked for"},
+	{Unauthorized, 401, "unauthorized"},
+	{BadCredential, 401, "invalid credentials"},
+	{IncompatibleCredential, 401, "incompatible credentials"},
+	{TLSRequired, 401, "basic authentication needs TLS"},
+	{BadTokenTimestamp, 401, "the timestamp of the token request is outside the window"},
+	{NonceReplayed, 401, "the nonce of the token request was used before"},
+	{KeyError, 401, "key error"},
+	{KeyRevoked, 401, "the key was revoked"},
+	{KeyExpired, 401, "the key has expired"},
+	{WrongKey, 401, "the key does not match"},
+	{TokenError, 401, "token error"},
+	{TokenRevoked, 401, "the token was revoked"},
+	{TokenExpired, 401, "the token has expired"},
+	{TokenUnknown, 401, "the token is not recognized"},
+	{BadJWT, 401, "invalid JWT format"},
+	{BadToken, 401, "invalid token format"},
+	{NotPermitted, 401, "not permitted with the given capability"},
+	{ClientIDRequired, 401, "a client id is required"},
+	{RevocationNeedsKey, 401, "revoking tokens needs the API key"},
+	{RevocationDisabled, 401, "the key does not allow that its tokens are revoked"},
+	{ModeMissing, 400, "the channel was attached without the mode that this needs"},
+	{Forbidden, 403, "forbidden"},
+	{NotFound, 404, "not found"},
+	{MethodNotAllowed, 405, "method not allowed"},
+	{RateLimited, 429, "rate limit exceeded"},
+	{ConnectionRateLimited, 429, "rate limit of the connection exceeded"},
+	{ChannelRateLimited, 429, "rate limit of the channel exceeded"},
+	{TooManyRequests, 429, "too many requests"},
+	{ConnectionFlooded, 429, "rate limit of the connection exceeded by far"},
+	{Internal, 500, "internal error"},
+	{TimedOut, 500, "timed out"},
+	{Unavailable, 503, "service unavailable"},
+	{NotImplemented, 501, "not implemented"},
+	{Disconnected, 400, "disconnected"},
+	{ConnectionLost, 400, "the state of the connection is no longer kept"},
+	{ConnectionSuperseded, 400, "the connection goes on over another transport"},
+	{ConnectionUnknown, 400, "invalid or unknown connection key"},
+	{ChannelFailed, 400, "channel operation failed"},
+	{ChannelWrongState, 400, "channel operation failed: wrong state"},
+	{ContinuityLost, 404, "messages since the given serial are no longer kept"},
+	{BacklogLost, 404, "the given serial is not known"},
+	{TooManyChannels, 400, "too many channels on one connection"},
+	{PresenceNeedsClientID, 400, "presence needs a client id"},
+	{PresenceNotEntered, 400, "the client is not present"},
+	{TooManyMembers, 400, "the channel has as many members as it may"},
+	{AnnotationsDisabled, 400, "annotations are not enabled"},
+	{MutationDisabled, 400, "mutable messages are not enabled"},
+}
+
+func (c Code) entry() codeEntry {
+	i, ok := slices.BinarySearchFunc(codes, c, func(e codeEntry, c Code) int { return int(e.code - c) })
+	if !ok {
+		return codeEntry{c, int(c) / 100, fmt.Sprintf("error %d", int(c))}
+	}
+	return codes[i]
+}
+
+// Status is the HTTP status that goes with the code.
+func (c Code) Status() int { return c.entry().status }
+
+// String is what the code means, in a few words.
+func (c Code) String() string { return c.entry().text }
+
+// Renewable reports whether a new token would help.
+func (c Code) Renewable() bool { return c >= TokenError && c <= 40149 }

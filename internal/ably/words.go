@@ -1,0 +1,84 @@
+package ably
+
+import (
+	"errors"
+	"maps"
+	"slices"
+)
+
+var errNoFrame = errors.New("a frame is an object")
+
+// words are the names of members that every frame has, so that reading one
+// makes no string.
+var words = func() map[string]string {
+	m := make(map[string]string)
+	for _, w := range []string{
+		"action", "id", "channel", "channelSerial", "connectionId", "connectionDetails", "msgSerial", "count",
+		"timestamp", "flags", "error", "messages", "presence", "auth", "params", "res", "name", "data", "encoding",
+		"clientId", "connectionKey", "extras", "serial", "version", "annotations", "accessToken", "serials",
+	} {
+		m[w] = w
+	}
+	return m
+}()
+
+// sortedKeys puts the names of a table in order, so that it is written one way.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// texts reads a list of strings. null among them is empty.
+func (d *decoder) texts() []string {
+	var list []string
+	for range d.elements {
+		if len(list) >= maxMembers {
+			d.refuse(BadRequest, "a list of more than %d", maxMembers)
+			d.skip()
+			continue
+		}
+		list = append(list, d.text())
+	}
+	return list
+}
+
+// textOrTexts reads one string or a list of them.
+func (d *decoder) textOrTexts() []string {
+	if d.kind() == kindText {
+		return []string{d.text()}
+	}
+	return d.texts()
+}
+
+func (e *encoder) texts(name string, list []string) {
+	e.name(name)
+	e.list(len(list))
+	for _, s := range list {
+		e.element()
+		e.writeText(s)
+	}
+	e.endList()
+}
+
+// serials writes serials. One that is empty is null.
+func (e *encoder) serials(name string, list []string) {
+	e.name(name)
+	e.list(len(list))
+	for _, s := range list {
+		e.element()
+		if s == "" {
+			e.writeNull()
+		} else {
+			e.writeText(s)
+		}
+	}
+	e.endList()
+}
+
+// param writes a member whose name a client has chosen.
+func (e *encoder) param(name, s string) {
+	if e.format == JSON {
+		e.b = append(appendQuoted(separated(e.b), name), ':')
+	} else {
+		e.open[len(e.open)-1].members++
+		e.writeText(name)
+	}
+	e.writeText(s)
+}
