@@ -83,10 +83,11 @@ func (d *decoder) settle(data Data, encoding string, object bool) (Data, string)
 
 // data writes data and encoding.
 func (e *encoder) data(data Data, encoding string) {
-	switch {
-	case data.kind == dataText:
+	switch data.kind {
+	case dataNone:
+	case dataText:
 		e.alwaysText("data", data.content)
-	case data.kind == dataBinary:
+	case dataBinary:
 		e.name("data")
 		e.writeBinary(data.content)
 		if e.format == JSON {

@@ -87,7 +87,7 @@ func TestFrame(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if &f.Bytes(ably.JSON)[0] != &f.Bytes(ably.JSON)[0] {
+	if first, again := f.Bytes(ably.JSON), f.Bytes(ably.JSON); &first[0] != &again[0] {
 		t.Error("got two copies, want one that is shared")
 	}
 }

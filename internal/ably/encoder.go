@@ -149,8 +149,7 @@ func (e *encoder) transcode(d *decoder) {
 	case kindTable:
 		e.begin()
 		for name := range d.members {
-			e.open[len(e.open)-1].members++
-			e.writeText(name)
+			e.chosenName(name)
 			e.transcode(d)
 		}
 		e.end()

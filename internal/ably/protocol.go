@@ -208,7 +208,8 @@ func (p *Params) decode(d *decoder) {
 func (p *Params) encode(e *encoder) {
 	e.begin()
 	for _, name := range sortedKeys(*p) {
-		e.param(name, (*p)[name])
+		e.chosenName(name)
+		e.writeText((*p)[name])
 	}
 	e.end()
 }

@@ -72,13 +72,12 @@ func (e *encoder) serials(name string, list []string) {
 	e.endList()
 }
 
-// param writes a member whose name a client has chosen.
-func (e *encoder) param(name, s string) {
+// chosenName writes the name of a member that a client has chosen.
+func (e *encoder) chosenName(name string) {
 	if e.format == JSON {
 		e.b = append(appendQuoted(separated(e.b), name), ':')
-	} else {
-		e.open[len(e.open)-1].members++
-		e.writeText(name)
+		return
 	}
-	e.writeText(s)
+	e.open[len(e.open)-1].members++
+	e.writeText(name)
 }
