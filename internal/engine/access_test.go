@@ -41,7 +41,7 @@ func permissions(t *testing.T) (publish, subscribe []string) {
 	subjects := func(s string) (all []string) {
 		for _, one := range regexp.MustCompile(`[^\s/]\S+`).FindAllString(s, -1) {
 			if before, after, ok := strings.Cut(one, "KV_usher_*"); ok {
-				for _, bucket := range []string{"spent", "revocations", "keys", "secrets"} {
+				for _, bucket := range []string{"spent", "revocations", "keys", "secrets", "families", "logins"} {
 					all = append(all, before+"KV_usher_"+bucket+after)
 				}
 				continue
@@ -85,6 +85,31 @@ func TestPermissions(t *testing.T) {
 		if err := e.Check(t.Context()); err != nil {
 			t.Errorf("check: %v", err)
 		}
+		for _, name := range []string{engine.Families, engine.Logins} {
+			wantRecords(t, e, name)
+		}
+	}
+}
+
+// wantRecords makes, changes and removes a record.
+func wantRecords(t *testing.T, e *engine.Engine, name string) {
+	t.Helper()
+	r, err := e.Records(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := r.Create(t.Context(), "a", []byte("x"), minute()); err != nil || !ok {
+		t.Fatalf("create: got %t and %v", ok, err)
+	}
+	_, revision, err := r.Get(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := r.Update(t.Context(), "a", []byte("y"), revision, minute()); err != nil || !ok {
+		t.Errorf("update: got %t and %v", ok, err)
+	}
+	if err := r.Remove(t.Context(), "a"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -120,8 +120,11 @@ func (b *jsBucket) found(ctx context.Context) (*jetstream.StreamInfo, error) {
 		AllowRollup:       true,
 		AllowMsgTTL:       true,
 	}
-	if b.kind == watched {
+	switch b.kind {
+	case watched:
 		c.SubjectDeleteMarkerTTL = markTTL
+	case changing:
+		c.MaxMsgs = maxChanging
 	}
 	if b.maxBytes > 0 {
 		c.MaxBytes = b.maxBytes
@@ -191,7 +194,7 @@ func (b *jsBucket) create(ctx context.Context, key string, value []byte, ttl tim
 	if !errors.Is(err, errConflict) {
 		return revision, err
 	}
-	if b.kind != watched {
+	if b.kind == passing {
 		return 0, errExists
 	}
 	// What is there may be a mark only.
@@ -259,8 +262,9 @@ func marked(h nats.Header) bool {
 	return h.Get("Nats-Marker-Reason") != "" || h.Get("KV-Operation") != ""
 }
 
-func (b *jsBucket) update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	return b.publish(ctx, b.stream(), write{subject: b.now.Load().prefix + key, value: value, expect: &revision})
+func (b *jsBucket) update(ctx context.Context, key string, value []byte, revision uint64, ttl time.Duration) (uint64, error) {
+	w := write{subject: b.now.Load().prefix + key, value: value, ttl: ttl, expect: &revision}
+	return b.publish(ctx, b.stream(), w)
 }
 
 func (b *jsBucket) remove(ctx context.Context, key string) error {

@@ -1,6 +1,7 @@
 // Package engine keeps what the nodes of a site share: the ids that were spent,
-// the revocations and the API keys; and it carries renewals and revocations
-// between them. Package server opens it. It knows no HTTP and no configuration.
+// the revocations, the API keys, what tokens and logins are about; and it
+// carries renewals and revocations between them. Package server opens it. It
+// knows no HTTP and no configuration.
 //
 // There is one implementation over NATS JetStream, for a server inside this
 // process and for a cluster that is run elsewhere, and one in this process's
@@ -12,13 +13,15 @@
 // # In a NATS cluster
 //
 // Servers of version 2.11 or later, with JetStream. The buckets are the streams
-// KV_usher_spent, KV_usher_revocations, KV_usher_keys and KV_usher_secrets. The
+// KV_usher_spent, KV_usher_revocations, KV_usher_keys and KV_usher_secrets, with
+// tokens of the site's own KV_usher_families, and with logins KV_usher_logins. The
 // account belongs to Usher alone: whoever can write to it can revoke, renew and
 // make keys, and whoever can read it can make tickets. A user that may do no more
 // than the nodes need has these permissions:
 //
 //	publish:
 //	  $KV.usher_spent.>  $KV.usher_revocations.>  $KV.usher_keys.>  $KV.usher_secrets.>
+//	  $KV.usher_families.>  $KV.usher_logins.>
 //	  $JS.API.STREAM.INFO.KV_usher_*
 //	  $JS.API.STREAM.CREATE.KV_usher_*
 //	  $JS.API.STREAM.MSG.GET.KV_usher_*
@@ -29,7 +32,7 @@
 //	  usher.>  _INBOX.>
 //
 // NATS takes "*" for a whole part of a subject only: each KV_usher_* stands for
-// the four names.
+// the names.
 //
 // What a NATS server has acknowledged is on its disk at once only where it is
 // told "sync: always"; see its documentation. The server inside the process is.

@@ -46,9 +46,21 @@ func behind(t *testing.T, c *enginetest.Cluster) (cut, other *engine.Engine, p *
 }
 
 // wantCutOff checks what an engine says that knows that it is cut off.
-func wantCutOff(t *testing.T, e *engine.Engine) {
+func wantCutOff(t *testing.T, e *engine.Engine, r *engine.Records) {
 	t.Helper()
 	start := time.Now()
+	if _, err := r.Create(t.Context(), "x", nil, minute()); !errors.Is(err, usher.ErrUnavailable) {
+		t.Errorf("create record: got %v, want ErrUnavailable", err)
+	}
+	if _, _, err := r.Get(t.Context(), "x"); !errors.Is(err, usher.ErrUnavailable) {
+		t.Errorf("get record: got %v, want ErrUnavailable", err)
+	}
+	if _, err := r.Update(t.Context(), "x", nil, 1, minute()); !errors.Is(err, usher.ErrUnavailable) {
+		t.Errorf("update record: got %v, want ErrUnavailable", err)
+	}
+	if err := r.Remove(t.Context(), "x"); !errors.Is(err, usher.ErrUnavailable) {
+		t.Errorf("remove record: got %v, want ErrUnavailable", err)
+	}
 	if err := e.Spend(t.Context(), [16]byte{3}, minute()); !errors.Is(err, usher.ErrUnavailable) {
 		t.Errorf("spend: got %v, want ErrUnavailable", err)
 	}
@@ -79,11 +91,11 @@ func TestCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, time.Second, "the key is known", func() bool { _, err := e.Keys().Verify(text); return err == nil })
-	before := e.Since()
+	before, families := e.Since(), openFamilies(t, e)
 	for round := range 3 {
 		p.cut()
 		await(t, time.Second, "Down", func() bool { return !e.Down().IsZero() })
-		wantCutOff(t, e)
+		wantCutOff(t, e, families)
 		if _, err := e.Keys().Verify(text); err != nil {
 			t.Errorf("a key while cut off: got %v, want it to be valid", err)
 		}
@@ -123,6 +135,7 @@ func TestHalfOpen(t *testing.T) {
 	e, other, p, _ := behind(t, c)
 	var r enginetest.Recorder
 	r.Subscribe(t, e)
+	families := openFamilies(t, e)
 	p.muted.Store(true)
 	start := time.Now()
 	if err := e.Spend(t.Context(), [16]byte{1}, minute()); !errors.Is(err, usher.ErrUnavailable) {
@@ -133,7 +146,7 @@ func TestHalfOpen(t *testing.T) {
 	}
 	await(t, 3*time.Second, "Down", func() bool { return !e.Down().IsZero() })
 	t.Logf("noticed after %v", time.Since(start))
-	wantCutOff(t, e)
+	wantCutOff(t, e, families)
 	if err := enginetest.Revoke(t.Context(), other, "ann", time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -166,11 +179,11 @@ func TestServerGoneAndBack(t *testing.T) {
 	e := open(t, engine.Options{NATS: &engine.NATS{URLs: c.URLs()}})
 	var r enginetest.Recorder
 	r.Subscribe(t, e)
-	since := e.Since()
+	since, families := e.Since(), openFamilies(t, e)
 	text := fill(t, e)
 	c.Stop(0)
 	await(t, 2*time.Second, "Down", func() bool { return !e.Down().IsZero() })
-	wantCutOff(t, e)
+	wantCutOff(t, e, families)
 	c.Start(t, 0)
 	await(t, 5*time.Second, "back", func() bool { return e.Down().IsZero() })
 	wantFilled(t, e, text)

@@ -51,9 +51,9 @@ func (w *wireBucket) create(ctx context.Context, key string, value []byte, ttl t
 	return revision, err
 }
 
-func (w *wireBucket) update(ctx context.Context, key string, value []byte, old uint64) (revision uint64, err error) {
+func (w *wireBucket) update(ctx context.Context, key string, value []byte, old uint64, ttl time.Duration) (revision uint64, err error) {
 	err = w.around("update", func() error {
-		revision, err = w.bucket.update(ctx, key, value, old)
+		revision, err = w.bucket.update(ctx, key, value, old, ttl)
 		return err
 	})
 	return revision, err

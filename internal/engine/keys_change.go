@@ -133,7 +133,7 @@ func (k *Keys) disable(ctx context.Context, since time.Time, id string, disabled
 		if err != nil {
 			return keyRecord{}, fmt.Errorf("encode API key: %w", err)
 		}
-		e.revision, err = k.bucket.update(ctx, id, value, e.revision)
+		e.revision, err = k.bucket.update(ctx, id, value, e.revision, 0)
 		if errors.Is(err, errConflict) {
 			return keyRecord{}, err
 		}

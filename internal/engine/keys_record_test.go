@@ -85,7 +85,7 @@ func refuseRecord(t *testing.T, record string) {
 	defer k.close()
 	made, text := create(t, k, Key{})
 	good, _ := b.get(t.Context(), made.ID)
-	if _, err := b.update(t.Context(), made.ID, []byte(record), good.revision); err != nil {
+	if _, err := b.update(t.Context(), made.ID, []byte(record), good.revision, 0); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Wait()

@@ -63,7 +63,7 @@ func keySecretStaysSecret(t *testing.T) {
 	}
 	for _, bad := range []string{text.Reveal(), `{"v":1,"` + text.Reveal() + `":1}`, string(record.value) + text.Reveal()} {
 		e, _ := b.get(t.Context(), made.ID)
-		if _, err := b.update(t.Context(), made.ID, []byte(bad), e.revision); err != nil {
+		if _, err := b.update(t.Context(), made.ID, []byte(bad), e.revision, 0); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -52,17 +52,17 @@ func (b *memoryBucket) create(ctx context.Context, key string, value []byte, ttl
 	if _, ok := b.entries[key]; ok {
 		return 0, errExists
 	}
-	e := memoryEntry{entry: entry{key: key, value: bytes.Clone(value)}}
-	if ttl > 0 {
-		e.end = time.Since(b.made) + min(ttl, maxTTL)
-	}
-	return b.put(e)
+	return b.put(key, value, ttl)
 }
 
 // put stores an entry in place of the one that there is.
-func (b *memoryBucket) put(e memoryEntry) (uint64, error) {
-	if len(e.value) > maxValue {
+func (b *memoryBucket) put(key string, value []byte, ttl time.Duration) (uint64, error) {
+	if len(value) > maxValue {
 		return 0, errTooLong
+	}
+	e := memoryEntry{entry: entry{key: key, value: bytes.Clone(value)}}
+	if ttl > 0 {
+		e.end = time.Since(b.made) + min(ttl, maxTTL)
 	}
 	old, ok := b.entries[e.key]
 	grows := e.size()
@@ -78,6 +78,7 @@ func (b *memoryBucket) put(e memoryEntry) (uint64, error) {
 	b.entries[e.key] = e
 	if e.end > 0 {
 		heap.Push(&b.ends, endsAt{e.end, e.key})
+		b.tidy()
 		b.wake()
 	}
 	b.tell(e.entry)
@@ -102,7 +103,7 @@ func (b *memoryBucket) get(ctx context.Context, key string) (entry, error) {
 	return e.entry, nil
 }
 
-func (b *memoryBucket) update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+func (b *memoryBucket) update(ctx context.Context, key string, value []byte, revision uint64, ttl time.Duration) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -112,7 +113,7 @@ func (b *memoryBucket) update(ctx context.Context, key string, value []byte, rev
 	if e, ok := b.entries[key]; !ok || e.revision != revision {
 		return 0, errConflict
 	}
-	return b.put(memoryEntry{entry: entry{key: key, value: bytes.Clone(value)}})
+	return b.put(key, value, ttl)
 }
 
 func (b *memoryBucket) remove(ctx context.Context, key string) error {
@@ -147,6 +148,19 @@ func (b *memoryBucket) expire() {
 			b.drop(end.key)
 		}
 	}
+}
+
+// tidy forgets the ends of entries that were replaced, once they are more than
+// the others: one that is updated again and again would collect them.
+func (b *memoryBucket) tidy() {
+	if len(b.ends) <= 2*len(b.entries)+64 {
+		return
+	}
+	b.ends = slices.DeleteFunc(b.ends, func(end endsAt) bool {
+		e, ok := b.entries[end.key]
+		return !ok || e.end != end.at
+	})
+	heap.Init(&b.ends)
 }
 
 // wake has expire called when the first entry ends.

@@ -67,13 +67,13 @@ func TestMemoryBucketFull(t *testing.T) {
 	if _, err := b.create(t.Context(), "k3", nil, 0); !errors.Is(err, errFull) {
 		t.Errorf("one more: got %v, want errFull", err)
 	}
-	if _, err := b.update(t.Context(), "k2", []byte("xxx"), revision); !errors.Is(err, errFull) {
+	if _, err := b.update(t.Context(), "k2", []byte("xxx"), revision, 0); !errors.Is(err, errFull) {
 		t.Errorf("a longer one: got %v, want errFull", err)
 	}
-	if _, err := b.update(t.Context(), "k2", []byte("yy"), revision); err != nil {
+	if _, err := b.update(t.Context(), "k2", []byte("yy"), revision, 0); err != nil {
 		t.Errorf("another of the same length: got %v, want nil", err)
 	}
-	if _, err := b.update(t.Context(), "k2", []byte("zz"), revision); !errors.Is(err, errConflict) {
+	if _, err := b.update(t.Context(), "k2", []byte("zz"), revision, 0); !errors.Is(err, errConflict) {
 		t.Errorf("at an old revision: got %v, want errConflict", err)
 	}
 	if err := b.remove(t.Context(), "k0"); err != nil {
@@ -85,6 +85,33 @@ func TestMemoryBucketFull(t *testing.T) {
 	if _, err := b.create(t.Context(), "k4", make([]byte, maxValue+1), 0); !errors.Is(err, errTooLong) {
 		t.Errorf("a value that is too long: got %v, want errTooLong", err)
 	}
+}
+
+// An entry that is updated again and again leaves nothing behind.
+func TestMemoryBucketUpdatedOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newMemoryBucket(memoryBytes)
+		defer b.close()
+		revision, err := b.create(t.Context(), "k", nil, time.Hour)
+		for range 10_000 {
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			revision, err = b.update(t.Context(), "k", nil, revision, time.Hour)
+		}
+		if n := len(b.ends); n > 100 {
+			t.Errorf("got %d ends of one entry, want old ones forgotten", n)
+		}
+		time.Sleep(time.Hour - time.Second)
+		if _, err := b.get(t.Context(), "k"); err != nil {
+			t.Errorf("before its end: got %v, want nil", err)
+		}
+		time.Sleep(2 * time.Second)
+		if _, err := b.get(t.Context(), "k"); !errors.Is(err, errNotFound) {
+			t.Errorf("after its end: got %v, want errNotFound", err)
+		}
+	})
 }
 
 // A watcher that takes long hears of each key's newest state, and holds no more.

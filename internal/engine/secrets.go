@@ -191,7 +191,7 @@ func (s *Secrets) tend(ctx context.Context, now time.Time) error {
 			return nil
 		}
 		r = *next
-		revision, err = s.bucket.update(ctx, secretsKey, r.encode(), revision)
+		revision, err = s.bucket.update(ctx, secretsKey, r.encode(), revision, 0)
 	}
 	if errors.Is(err, errExists) || errors.Is(err, errConflict) {
 		return nil // Another node did it, and this one hears of it.

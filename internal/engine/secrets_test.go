@@ -200,7 +200,7 @@ func TestSecretsMalformed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.update(t.Context(), secretsKey, []byte("canary"), e.revision); err != nil {
+		if _, err := b.update(t.Context(), secretsKey, []byte("canary"), e.revision, 0); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * tendEvery)

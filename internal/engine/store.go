@@ -34,6 +34,8 @@ const (
 	passing bucketKind = iota
 	// watched: they can be watched, updated and removed as well.
 	watched
+	// changing: they can be updated and removed.
+	changing
 )
 
 // A bucket is a set of entries by key that all nodes share. Keys are of letters,
@@ -46,8 +48,8 @@ type bucket interface {
 	// get returns the entry of key, never a stale one, or errNotFound.
 	get(ctx context.Context, key string) (entry, error)
 	// update replaces an entry that has this revision still, else it is
-	// errConflict. The new one is kept for ever.
-	update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
+	// errConflict. The new one is kept for ttl, or with 0 for ever.
+	update(ctx context.Context, key string, value []byte, revision uint64, ttl time.Duration) (uint64, error)
 	// remove removes an entry, if there is one.
 	remove(ctx context.Context, key string) error
 	// watch calls f with every entry there is, before it returns, and from then on
@@ -81,6 +83,7 @@ var (
 // What buckets hold at most. Clients cannot make entries beyond it, whatever
 // they send.
 const (
-	maxValue = 64 << 10 // In bytes.
-	maxTTL   = 100 * 365 * 24 * time.Hour
+	maxValue    = 64 << 10  // In bytes.
+	maxChanging = 1_000_000 // Entries of a bucket of that kind.
+	maxTTL      = 100 * 365 * 24 * time.Hour
 )

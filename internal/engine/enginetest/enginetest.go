@@ -38,6 +38,9 @@ func Test(t *testing.T, open func(t *testing.T) []*engine.Engine) {
 		{"renewals are counted", testRenewal},
 		{"nobody is told after stop", testStop},
 		{"keys are known to all nodes", testKeys},
+		{"records are shared, and of racing writes one wins", testRecords},
+		{"records end", testRecordsEnd},
+		{"records that cannot be are errors", testBadRecords},
 		{"it is well", testWell},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
