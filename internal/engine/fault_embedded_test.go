@@ -61,9 +61,7 @@ func wantFilled(t *testing.T, e *engine.Engine, text usher.Secret) {
 	if !r.Revoked("ann") {
 		t.Error("the revocation is gone")
 	}
-	if _, err := e.Keys().Verify(text); err != nil {
-		t.Errorf("the key: got %v, want it to be valid", err)
-	}
+	await(t, 5*time.Second, "the key is valid", func() bool { _, err := e.Keys().Verify(text); return err == nil })
 }
 
 func TestEmbeddedRestart(t *testing.T) {
