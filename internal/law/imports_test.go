@@ -75,6 +75,7 @@ var law = []rule{
 	// The hub knows no HTTP and no encoding: what goes over a wire is the
 	// business of the translators at its edge, which never import each other.
 	{pkg: "internal/hub", ours: []string{".", "internal/observe"}, never: []string{"net/http", "net", "encoding/json", "encoding/binary"}},
+	{pkg: "internal/hub/hubtest", ours: []string{".", "internal/hub"}, modules: []string{"github.com/google/go-cmp"}},
 	{pkg: "internal/realtime", ours: []string{".", "internal/ably", "internal/hub", "internal/observe"}, modules: []string{"github.com/gobwas/ws"}},
 	{pkg: "internal/rest", ours: []string{".", "internal/ably", "internal/hub", "internal/observe"}},
 	// The words of the Ably wire: no I/O, so that it can be fuzzed and reused. Both
@@ -108,7 +109,7 @@ var law = []rule{
 var beneath = []string{"github.com/gobwas/httphead", "github.com/gobwas/pool", "golang.org/x/sys"}
 
 // forTests may be imported by the tests of every package.
-var forTests = []string{".", "ushertest", "internal/engine/enginetest"}
+var forTests = []string{".", "ushertest", "internal/engine/enginetest", "internal/hub/hubtest"}
 
 func TestImports(t *testing.T) {
 	for _, p := range packages(t) {

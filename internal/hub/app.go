@@ -1,0 +1,144 @@
+package hub
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An App is the channels and connections of one application, which shares them
+// with no other.
+type App struct {
+	// Immutable.
+	hub *Hub
+	id  string
+
+	options atomic.Pointer[AppOptions]
+	rate    rate
+	counts  counts
+
+	mu sync.Mutex
+	// Guarded by mu.
+	channels    map[string]*channel
+	keys        map[string]*rate
+	connections int
+	ended       bool
+}
+
+// maxKeys bounds how many keys' rates are known at a time: the hub is told of
+// keys that exist only.
+const maxKeys = 1 << 16
+
+func newApp(h *Hub, id string) *App {
+	return &App{hub: h, id: id, channels: make(map[string]*channel), keys: make(map[string]*rate)}
+}
+
+// ID is its id.
+func (a *App) ID() string { return a.id }
+
+// Limits are what its clients are bound by.
+func (a *App) Limits() Limits { return a.options.Load().Limits }
+
+// channel returns the channel and holds it until release is called, once, by
+// the channel's own release.
+func (a *App) channel(name string) (*channel, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		return nil, ErrClosed
+	}
+	c := a.channels[name]
+	if c == nil {
+		if exceeds(len(a.channels)+1, a.Limits().AllChannels) {
+			return nil, ErrChannels
+		}
+		c = newChannel(a, name)
+		a.channels[name] = c
+	}
+	c.holders++
+	return c, nil
+}
+
+// known returns the channel as channel does, or nil where this node has none.
+func (a *App) known(name string) *channel {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.channels[name]
+	if c != nil {
+		c.holders++
+	}
+	return c
+}
+
+// opened is channel, and the channel follows its log.
+func (a *App) opened(ctx context.Context, name string) (*channel, error) {
+	c, err := a.channel(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.open(ctx); err != nil {
+		c.release()
+		return nil, err
+	}
+	return c, nil
+}
+
+// release is called by who has got c by channel, and needs it no more.
+func (c *channel) release() {
+	a := c.app
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.holders--
+	c.idle = time.Now()
+}
+
+// sweep lets go of channels.
+func (a *App) sweep(now time.Time) {
+	a.mu.Lock()
+	var gone, others []*channel
+	for name, c := range a.channels {
+		switch {
+		case c.holders > 0:
+			others = append(others, c)
+		case !c.isOpen() && now.Sub(c.idle) > sweepEvery, now.Sub(c.idle) > a.hub.linger:
+			delete(a.channels, name)
+			gone = append(gone, c)
+		default:
+			others = append(others, c)
+		}
+	}
+	a.mu.Unlock()
+	for _, c := range gone {
+		c.end()
+	}
+	for _, c := range others {
+		c.expire(now)
+	}
+}
+
+func (a *App) end() {
+	a.mu.Lock()
+	a.ended = true
+	channels := a.channels
+	a.channels = make(map[string]*channel)
+	a.mu.Unlock()
+	for _, c := range channels {
+		c.end()
+	}
+}
+
+// keyRate is the rate of a key.
+func (a *App) keyRate(key string) *rate {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.keys[key]
+	if r == nil {
+		if len(a.keys) >= maxKeys {
+			clear(a.keys)
+		}
+		r = new(rate)
+		a.keys[key] = r
+	}
+	return r
+}

@@ -1,0 +1,313 @@
+package hub
+
+import (
+	"context"
+	"time"
+)
+
+// A Mode is what an attachment does with its channel: some of those below.
+type Mode uint8
+
+// The modes.
+const (
+	Publish Mode = 1 << iota
+	Subscribe
+	BePresent
+	SeePresence
+)
+
+// A Waker is told that an attachment has something to take. It is called while
+// the channel is locked: it must not block, and not call the hub.
+type Waker interface{ Wake(a *Attachment) }
+
+// Attaching says how to attach.
+type Attaching struct {
+	// Modes are what the attachment is for.
+	Modes Mode
+	// From is the position up to which the client has seen everything. Default:
+	// it begins with what comes next.
+	From Position
+	// Rewind begins with the last so many messages, and RewindFor with those of
+	// so long ago, where From is not set. Default: none.
+	Rewind    int
+	RewindFor time.Duration
+	// Occupancy is set by who wants to know how the channel's occupancy changes.
+	Occupancy bool
+	// NoEcho leaves out what its own connection publishes.
+	NoEcho bool
+	// Waker is told when there is something to take. Required.
+	Waker Waker
+}
+
+// An Attachment is a cursor on a channel's ring. One goroutine at a time takes
+// from it.
+type Attachment struct {
+	// Immutable.
+	connection *Connection
+	channel    *channel
+	waker      Waker
+	// Position is where it begins: what is taken comes after it. Members were
+	// present at the end of the channel, as it was then.
+	Position Position
+	Members  []*Message
+	// Resumed says that it goes on at From, and Lost that it cannot, so that it
+	// begins with what comes next. Backlog says that there is something to take.
+	Resumed, Lost, Backlog bool
+
+	// Owned by who takes.
+	next    uint64
+	backlog []*Entry // From before the ring.
+	// synced is up to where Members say all of presence that is to be known.
+	synced Position
+
+	// Guarded by the channel's lock. Who holds it for reading may set the first
+	// two, as the one who takes.
+	awake   bool       // The waker was told, and not all was taken.
+	pending *Occupancy // To be taken.
+	modes   Mode
+	noEcho  bool
+	watches bool
+	behind  bool
+	slot    int // In the channel's readers; -1 once it is detached.
+}
+
+// Channel is the name of its channel.
+func (a *Attachment) Channel() string { return a.channel.name.Channel }
+
+// wake is called under the channel's lock.
+func (a *Attachment) wake() {
+	if !a.awake {
+		a.awake = true
+		a.waker.Wake(a)
+	}
+}
+
+// Take appends to list what is to be taken, limit entries at most, in order.
+// Where it returns none there is none, and the Waker is told of the next one;
+// else there may be more. ErrBehind says that some were dropped: the client has
+// to attach again, with the position of what it saw last. ErrNotAttached comes
+// after a Detach.
+func (a *Attachment) Take(list []*Entry, limit int) ([]*Entry, error) {
+	before := len(list)
+	for len(a.backlog) > 0 && len(list)-before < limit {
+		list = append(list, a.backlog[0])
+		a.backlog = a.backlog[1:]
+	}
+	if len(list) > before {
+		return list, nil
+	}
+	c := a.channel
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	switch {
+	case a.slot < 0:
+		return list, ErrNotAttached
+	case a.behind, a.next < c.ring.first:
+		return list, ErrBehind
+	}
+	for ; a.next < c.ring.next && len(list)-before < limit; a.next++ {
+		// After a resume by a node that is behind, what the client has seen is skipped.
+		if e := c.ring.at(a.next); e.Position > a.Position && a.wants(e) {
+			list = append(list, e)
+		}
+	}
+	if a.next == c.ring.next && len(list) == before && a.pending == nil {
+		a.awake = false
+	}
+	return list, nil
+}
+
+// wants reports whether the client is to see an entry. Presence that it has
+// entered itself it always sees.
+func (a *Attachment) wants(e *Entry) bool {
+	own := e.ConnectionID != "" && e.ConnectionID == a.connection.id
+	if e.Kind == Presence {
+		return (own || a.modes&SeePresence != 0) && e.Position > a.synced
+	}
+	return a.modes&Subscribe != 0 && (!own || !a.noEcho)
+}
+
+// TakeOccupancy returns how the channel's occupancy has changed, if it has since
+// it was last asked, else nil.
+func (a *Attachment) TakeOccupancy() *Occupancy {
+	a.channel.mu.RLock()
+	defer a.channel.mu.RUnlock()
+	o := a.pending
+	a.pending = nil
+	return o
+}
+
+// Modes are what it is for.
+func (a *Attachment) Modes() Mode {
+	a.channel.mu.RLock()
+	defer a.channel.mu.RUnlock()
+	return a.modes
+}
+
+// Change gives it other modes.
+func (a *Attachment) Change(modes Mode, occupancy bool) {
+	c := a.channel
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a.slot < 0 {
+		return
+	}
+	c.occupancy.leave(a)
+	a.modes, a.watches = modes, occupancy
+	c.occupancy.join(a)
+	c.changed()
+	if occupancy {
+		c.show(a)
+	}
+}
+
+// Present returns the members, as they are now.
+func (a *Attachment) Present() []*Message {
+	a.channel.mu.Lock()
+	defer a.channel.mu.Unlock()
+	return a.channel.members.list()
+}
+
+// attach makes a cursor. c is open.
+func (c *channel) attach(ctx context.Context, conn *Connection, o Attaching) (*Attachment, error) {
+	a := &Attachment{
+		connection: conn, channel: c, waker: o.Waker, modes: o.Modes, noEcho: o.NoEcho, watches: o.Occupancy, slot: -1,
+	}
+	if err := c.prepare(ctx, a, o); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || !c.isOpen() {
+		return nil, ErrUnavailable
+	}
+	c.place(a, o)
+	a.Members = c.members.list()
+	a.slot = len(c.readers)
+	c.readers = append(c.readers, a)
+	c.occupancy.join(a)
+	c.changed()
+	if o.Occupancy {
+		c.show(a)
+	}
+	return a, nil
+}
+
+// prepare reads from the log what the ring does not have, and a is to begin
+// with.
+func (c *channel) prepare(ctx context.Context, a *Attachment, o Attaching) error {
+	c.mu.RLock()
+	after, head := c.ring.after, c.ring.head
+	c.mu.RUnlock()
+	rewinds := o.From == 0 && (o.Rewind > 0 || o.RewindFor > 0)
+	if !rewinds && (o.From == 0 || o.From >= after && o.From <= head) {
+		return nil
+	}
+	if o.From > head { // From a time when the log was another, or by a node that is ahead of this one.
+		_, last, err := c.app.hub.log.Bounds(ctx, c.name)
+		if err == nil && o.From > last {
+			a.Lost = true
+		}
+		return err
+	}
+	if err := c.fill(ctx); err != nil || rewinds {
+		return err
+	}
+	c.mu.RLock()
+	after = c.ring.after
+	c.mu.RUnlock()
+	if o.From >= after {
+		return nil
+	}
+	// What is older than the ring. Where that is too much, a client is better off
+	// with the newest.
+	list, err := c.app.hub.log.Read(ctx, c.name, Range{After: o.From, To: after, Limit: ringEntries})
+	if err != nil {
+		return err
+	}
+	kept, _, err := c.app.hub.log.Bounds(ctx, c.name)
+	if err != nil {
+		return err
+	}
+	if kept > o.From || len(list) == ringEntries {
+		a.Lost = true
+		return nil
+	}
+	for _, e := range list {
+		if a.wants(e) {
+			a.backlog = append(a.backlog, e)
+		}
+	}
+	a.Position = after // Where the backlog ends, as far as place is concerned.
+	return nil
+}
+
+// place puts the cursor where it begins. Callers hold mu.
+func (c *channel) place(a *Attachment, o Attaching) {
+	r := &c.ring
+	joint := a.Position
+	a.Position, a.next = r.head, r.next
+	switch {
+	case a.Lost:
+	case o.From != 0:
+		from := max(o.From, joint)
+		if from < r.after { // Dropped meanwhile.
+			a.Lost, a.backlog = true, nil
+			return
+		}
+		a.Resumed, a.Position, a.next = true, o.From, r.seek(from)
+	case o.Rewind > 0, o.RewindFor > 0:
+		a.synced, a.next = r.head, c.rewind(o)
+		if a.next > r.first {
+			a.Position = r.at(a.next - 1).Position
+		} else {
+			a.Position = r.after
+		}
+	}
+	a.Backlog = len(a.backlog) > 0
+	for i := a.next; i < r.next && !a.Backlog; i++ {
+		a.Backlog = a.wants(r.at(i))
+	}
+	a.awake = a.next < r.next || len(a.backlog) > 0
+}
+
+// rewind is the number of the entry that a rewind begins with.
+func (c *channel) rewind(o Attaching) uint64 {
+	r := &c.ring
+	since := int64(0)
+	if o.RewindFor > 0 {
+		since = time.Now().Add(-o.RewindFor).UnixMilli()
+	}
+	oldest := time.Now().Add(-c.space.Retention).UnixMilli()
+	start, n := r.next, 0
+	for i := r.next; i > r.first; i-- {
+		e := r.at(i - 1)
+		if e.Time < max(since, oldest) || o.Rewind > 0 && n >= o.Rewind {
+			break
+		}
+		if e.Kind == Messages {
+			start = i - 1
+			n += len(e.Messages)
+		}
+	}
+	return start
+}
+
+// detach takes the cursor from the channel, if it is there.
+func (a *Attachment) detach() bool {
+	c := a.channel
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a.slot < 0 {
+		return false
+	}
+	last := len(c.readers) - 1
+	c.readers[a.slot] = c.readers[last]
+	c.readers[a.slot].slot = a.slot
+	c.readers[last] = nil
+	c.readers = c.readers[:last]
+	a.slot = -1
+	c.occupancy.leave(a)
+	c.changed()
+	return true
+}

@@ -1,0 +1,205 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A channel is one that somebody uses on this node: its ring, who reads from
+// that, and who is present.
+type channel struct {
+	// Immutable.
+	app   *App
+	name  Name
+	space Namespace
+	// busy holds whoever opens the channel or fills its ring.
+	busy chan struct{}
+
+	rate   rate
+	follow atomic.Bool // It follows its log.
+
+	// Guarded by the app's lock.
+	holders int
+	idle    time.Time // Since when nobody holds it.
+
+	mu sync.RWMutex
+	// Guarded by mu.
+	ring      ring
+	filled    bool     // The ring has what the log had before the channel was opened, as far as it fits.
+	early     []*Entry // Came before the channel was open.
+	overrun   bool     // More came than early holds.
+	stop      func()
+	spent     func() // A stop that has yet to be called.
+	ended     bool
+	readers   []*Attachment
+	members   members
+	occupancy occupancy
+}
+
+func newChannel(a *App, name string) *channel {
+	return &channel{
+		app: a, name: a.name(name), space: a.namespace(name), idle: time.Now(),
+		busy: make(chan struct{}, 1), members: newMembers(),
+	}
+}
+
+func (c *channel) isOpen() bool { return c.follow.Load() }
+
+// enter waits until nobody else opens or fills the channel. leave ends that.
+func (c *channel) enter(ctx context.Context) error {
+	select {
+	case c.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *channel) leave() { <-c.busy }
+
+// open makes the channel follow its log.
+func (c *channel) open(ctx context.Context) error {
+	if c.isOpen() {
+		return nil
+	}
+	if err := c.enter(ctx); err != nil {
+		return err
+	}
+	defer c.leave()
+	if c.isOpen() {
+		return nil
+	}
+	from, stop, err := c.app.hub.log.Follow(ctx, c.name, c.deliver, c.lost)
+	if err != nil {
+		return fmt.Errorf("follow channel: %w", err)
+	}
+	if !c.begin(from, stop) {
+		stop()
+		return fmt.Errorf("follow channel: %w", ErrBehind)
+	}
+	return nil
+}
+
+func (c *channel) begin(from Position, stop func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	early := c.early
+	c.early = nil
+	if c.overrun || c.ended {
+		c.overrun = false
+		return false
+	}
+	c.ring, c.filled, c.stop = newRing(from), false, stop
+	for _, e := range early {
+		c.take(e)
+	}
+	c.follow.Store(true)
+	return true
+}
+
+// deliver is told of every new entry.
+func (c *channel) deliver(e *Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ended:
+	case c.isOpen():
+		c.take(e)
+	case len(c.early) < ringEntries:
+		c.early = append(c.early, e)
+	default:
+		c.overrun = true
+	}
+}
+
+// take appends an entry to the ring, and wakes who reads. Callers hold mu.
+func (c *channel) take(e *Entry) {
+	if e.Position <= c.ring.head {
+		return
+	}
+	c.ring.push(e)
+	c.ring.expire(e.Time - c.space.Retention.Milliseconds())
+	if e.Kind == Presence && c.members.apply(e) {
+		c.changed()
+	}
+	for _, a := range c.readers {
+		a.wake()
+	}
+}
+
+// lost is told that the log has lost its place: nobody can go on from here.
+func (c *channel) lost() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spent, c.stop = c.stop, nil // It waits for the caller: see expire.
+	c.follow.Store(false)
+	for _, a := range c.readers {
+		a.behind = true
+		a.wake()
+	}
+}
+
+// end stops following. The channel is not used any more.
+func (c *channel) end() {
+	c.mu.Lock()
+	stop, spent := c.stop, c.spent
+	c.stop, c.spent, c.ended = nil, nil, true
+	c.occupancy.end()
+	c.follow.Store(false)
+	c.mu.Unlock()
+	for _, f := range []func(){stop, spent} {
+		if f != nil {
+			f()
+		}
+	}
+}
+
+// expire drops what was there for longer than the channel keeps it.
+func (c *channel) expire(now time.Time) {
+	c.mu.Lock()
+	if c.ring.len() > 0 {
+		c.ring.expire(now.Add(-c.space.Retention).UnixMilli())
+	}
+	spent := c.spent
+	c.spent = nil
+	c.mu.Unlock()
+	if spent != nil {
+		spent()
+	}
+}
+
+// fill reads into the ring what the log had before the channel was opened, once.
+func (c *channel) fill(ctx context.Context) error {
+	if err := c.enter(ctx); err != nil {
+		return err
+	}
+	defer c.leave()
+	c.mu.RLock()
+	filled, to := c.filled, c.ring.after
+	c.mu.RUnlock()
+	if filled {
+		return nil
+	}
+	log := c.app.hub.log
+	older, err := log.Read(ctx, c.name, Range{To: to, Backwards: true, Limit: ringEntries})
+	if err != nil {
+		return fmt.Errorf("fill ring: %w", err)
+	}
+	after, _, err := log.Bounds(ctx, c.name)
+	if err != nil {
+		return fmt.Errorf("fill ring: %w", err)
+	}
+	if len(older) == ringEntries { // There may be more.
+		after = max(after, older[len(older)-1].Position-1)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ring.after == to { // Nothing was dropped meanwhile: it is full otherwise.
+		c.ring.fill(older, after)
+	}
+	c.filled = true
+	return nil
+}

@@ -1,0 +1,190 @@
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+)
+
+// A Connection is one client of an app, for as long as it goes on: also across
+// the transports that carry it. Its methods may be called by many goroutines at
+// once, but what is published by one is in order.
+type Connection struct {
+	// Immutable.
+	app *App
+	id  string
+	key *rate
+
+	rate rate
+
+	// turn is held while it is noted who is present and the log is told of it, so
+	// that both are in one order: Append does not wait for I/O.
+	turn sync.Mutex
+
+	mu sync.Mutex
+	// Guarded by mu.
+	attached map[string]*Attachment
+	present  map[*channel]notes
+	grace    *time.Timer // Runs while it is lost, for the last of losses.
+	losses   int
+	closed   bool
+}
+
+// Connect makes a connection. key names the API key that its rate counts for,
+// or is empty. It must be closed.
+func (a *App) Connect(key string) (*Connection, error) {
+	c := &Connection{app: a, id: a.hub.node + rand.Text()[:10], key: a.keyRate(key)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.ended:
+		return nil, ErrClosed
+	case exceeds(a.connections+1, a.Limits().Connections):
+		return nil, ErrConnections
+	}
+	a.connections++
+	return c, nil
+}
+
+// ID is its id: letters and digits.
+func (c *Connection) ID() string { return c.id }
+
+// Attach attaches to a channel. One that it is attached to it leaves first,
+// without its members.
+func (c *Connection) Attach(ctx context.Context, name string, o Attaching) (*Attachment, error) {
+	if err := c.mayAttach(name); err != nil {
+		return nil, err
+	}
+	ch, err := c.app.opened(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	a, err := ch.attach(ctx, c, o)
+	if err != nil {
+		ch.release()
+		return nil, err
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		a.leave()
+		return nil, ErrClosed
+	}
+	if c.attached == nil {
+		c.attached = make(map[string]*Attachment, 1)
+	}
+	old := c.attached[name]
+	c.attached[name] = a
+	c.mu.Unlock()
+	if old != nil {
+		old.leave()
+	}
+	return a, nil
+}
+
+func (c *Connection) mayAttach(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return ErrClosed
+	case c.attached[name] == nil && exceeds(len(c.attached)+1, c.app.Limits().Channels):
+		return ErrChannels
+	}
+	return nil
+}
+
+// leave detaches, and lets go of the channel.
+func (a *Attachment) leave() {
+	if a.detach() {
+		a.channel.release()
+	}
+}
+
+// Attachment returns that to a channel, or nil.
+func (c *Connection) Attachment(name string) *Attachment {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.attached[name]
+}
+
+// Detach detaches from a channel, which its members leave.
+func (c *Connection) Detach(name string) {
+	c.mu.Lock()
+	a := c.attached[name]
+	delete(c.attached, name)
+	c.mu.Unlock()
+	if a != nil {
+		c.absent(a.channel)
+		a.leave()
+	}
+}
+
+// Lose says that the transport has gone. All attachments end; the members leave
+// unless Return comes within grace.
+func (c *Connection) Lose(grace time.Duration) {
+	c.mu.Lock()
+	attached := c.attached
+	c.attached = nil
+	if !c.closed {
+		if c.grace != nil {
+			c.grace.Stop()
+		}
+		c.losses++
+		n := c.losses
+		c.grace = time.AfterFunc(grace, func() {
+			if c.stillLost(n) {
+				c.absentEverywhere()
+			}
+		})
+	}
+	c.mu.Unlock()
+	for _, a := range attached {
+		a.leave()
+	}
+}
+
+// stillLost reports whether nothing came after the nth loss.
+func (c *Connection) stillLost(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.grace != nil && c.losses == n
+}
+
+// Return says that there is a transport again.
+func (c *Connection) Return() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	if c.grace != nil {
+		c.grace.Stop()
+		c.grace = nil
+	}
+	return nil
+}
+
+// Close ends the connection. Its members leave.
+func (c *Connection) Close() {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	attached := c.attached
+	c.attached = nil
+	if c.grace != nil {
+		c.grace.Stop()
+	}
+	c.mu.Unlock()
+	c.absentEverywhere()
+	for _, a := range attached {
+		a.leave()
+	}
+	c.app.mu.Lock()
+	c.app.connections--
+	c.app.mu.Unlock()
+}

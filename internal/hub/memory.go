@@ -1,0 +1,243 @@
+package hub
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+)
+
+// MemoryLog is a Log of one process, until that ends. The zero value is ready
+// for use.
+type MemoryLog struct {
+	// Brief and Kept are how long entries are there: of channels whose Name says
+	// Kept, and of others. Default: 2 minutes and 24 hours.
+	Brief, Kept time.Duration
+	// MaxBytes is how much it holds at most: beyond it a channel's oldest entries
+	// make room for its newest. Default: 256 MiB.
+	MaxBytes int64
+
+	once   sync.Once
+	seed   maphash.Seed
+	shards [memoryShards]memoryShard
+}
+
+const (
+	memoryShards = 16
+	// repeatFor is how long an entry is known by its Key.
+	repeatFor = 2 * time.Minute
+	// maxRepeats bounds how many keys of one channel are known: at more, the
+	// oldest is forgotten early.
+	maxRepeats = 1 << 20
+	// memorySweep is how often a channel in memory is looked at for what is over.
+	memorySweep = 10 * time.Second
+)
+
+var _ Log = (*MemoryLog)(nil)
+
+// A memoryShard has some of the channels. Order is kept within it.
+type memoryShard struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	begun    Position // Before it nothing was here.
+	last     Position
+	bytes    int64
+	swept    time.Time
+	channels map[Name]*memoryChannel
+}
+
+// A memoryChannel is the log of one channel. Its shard's lock guards it.
+type memoryChannel struct {
+	after     Position // All entries after it are here.
+	entries   []*Entry
+	keys      map[string]Position
+	order     []*Entry // Of keys, the oldest first.
+	followers []*follower
+}
+
+type follower struct{ f func(*Entry) }
+
+func (m *MemoryLog) shard(n Name) *memoryShard {
+	m.once.Do(func() {
+		m.seed = maphash.MakeSeed()
+		if m.Brief <= 0 {
+			m.Brief = 2 * time.Minute
+		}
+		if m.Kept <= 0 {
+			m.Kept = 24 * time.Hour
+		}
+		if m.MaxBytes <= 0 {
+			m.MaxBytes = 256 << 20
+		}
+		for i := range m.shards {
+			s := &m.shards[i]
+			s.begun = Position(time.Now().UnixMicro())
+			s.last = s.begun
+			s.swept = time.Now()
+			s.channels = make(map[Name]*memoryChannel)
+		}
+	})
+	return &m.shards[maphash.Comparable(m.seed, n)%memoryShards]
+}
+
+// channel returns the channel, and makes it. Callers hold mu.
+func (s *memoryShard) channel(n Name) *memoryChannel {
+	c := s.channels[n]
+	if c == nil {
+		c = &memoryChannel{after: s.begun, keys: make(map[string]Position)}
+		s.channels[n] = c
+	}
+	return c
+}
+
+// Append implements [Log].
+func (m *MemoryLog) Append(e *Entry, then func(Position, error)) {
+	s := m.shard(e.Name)
+	at, err := m.append(s, e)
+	then(at, err)
+}
+
+func (m *MemoryLog) append(s *memoryShard, e *Entry) (Position, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	m.sweep(s, now)
+	c := s.channel(e.Name)
+	key := e.Key()
+	if at, ok := c.keys[key]; ok {
+		return at, nil
+	}
+	size := int64(e.size())
+	for s.bytes+size > m.MaxBytes/memoryShards {
+		if len(c.entries) == 0 {
+			return 0, ErrFull
+		}
+		s.drop(c, 1)
+	}
+	s.last = max(s.last+1, Position(now.UnixMicro()))
+	e.Stamp(s.last, now.UnixMilli())
+	s.bytes += size
+	c.entries = append(c.entries, e)
+	c.keys[key] = e.Position
+	c.order = append(c.order, e)
+	if len(c.order) > maxRepeats {
+		c.forget(1)
+	}
+	for _, f := range c.followers {
+		f.f(e)
+	}
+	return e.Position, nil
+}
+
+// drop forgets the n oldest entries. Callers hold mu.
+func (s *memoryShard) drop(c *memoryChannel, n int) {
+	for _, e := range c.entries[:n] {
+		s.bytes -= int64(e.size())
+		c.after = e.Position
+	}
+	clear(c.entries[:n])
+	c.entries = c.entries[n:]
+}
+
+// forget forgets the n oldest keys.
+func (c *memoryChannel) forget(n int) {
+	for _, e := range c.order[:n] {
+		delete(c.keys, e.Key())
+	}
+	clear(c.order[:n])
+	c.order = c.order[n:]
+}
+
+// sweep forgets what is over, every memorySweep. Callers hold mu.
+func (m *MemoryLog) sweep(s *memoryShard, now time.Time) {
+	if now.Sub(s.swept) < memorySweep {
+		return
+	}
+	s.swept = now
+	known := now.Add(-repeatFor).UnixMilli()
+	for n, c := range s.channels {
+		keep := m.Brief
+		if n.Kept {
+			keep = m.Kept
+		}
+		s.drop(c, firstAfter(c.entries, now.Add(-keep).UnixMilli()))
+		c.forget(firstAfter(c.order, known))
+		if len(c.entries) == 0 && len(c.order) == 0 && len(c.followers) == 0 {
+			delete(s.channels, n)
+			s.begun = max(s.begun, c.after)
+		}
+	}
+}
+
+// firstAfter is the index of the first entry of a time or later.
+func firstAfter(list []*Entry, ms int64) int {
+	i, _ := slices.BinarySearchFunc(list, ms, func(e *Entry, ms int64) int {
+		if e.Time < ms {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+// Follow implements [Log].
+func (m *MemoryLog) Follow(_ context.Context, n Name, f func(*Entry), _ func()) (from Position, stop func(), err error) {
+	s := m.shard(n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, fw := s.channel(n), &follower{f}
+	c.followers = append(c.followers, fw)
+	s.last = max(s.last, Position(time.Now().UnixMicro())) // A place of its own.
+	return s.last, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.followers = slices.DeleteFunc(c.followers, func(o *follower) bool { return o == fw })
+	}, nil
+}
+
+// Read implements [Log].
+func (m *MemoryLog) Read(_ context.Context, n Name, r Range) ([]*Entry, error) {
+	s := m.shard(n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.sweep(s, time.Now())
+	c := s.channels[n]
+	if c == nil {
+		return nil, nil
+	}
+	from := countUpTo(c.entries, r.After)
+	to := len(c.entries)
+	if r.To != 0 {
+		to = max(countUpTo(c.entries, r.To), from)
+	}
+	if !r.Backwards {
+		return slices.Clone(c.entries[from:min(to, from+r.Limit)]), nil
+	}
+	list := slices.Clone(c.entries[max(from, to-r.Limit):to])
+	slices.Reverse(list)
+	return list, nil
+}
+
+// countUpTo is how many entries there are up to a position.
+func countUpTo(list []*Entry, p Position) int {
+	i, _ := slices.BinarySearchFunc(list, p, func(e *Entry, p Position) int {
+		if e.Position <= p {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+// Bounds implements [Log].
+func (m *MemoryLog) Bounds(_ context.Context, n Name) (after, last Position, err error) {
+	s := m.shard(n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.sweep(s, time.Now())
+	if c := s.channels[n]; c != nil {
+		return c.after, s.last, nil
+	}
+	return s.begun, s.last, nil
+}

@@ -1,0 +1,189 @@
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+)
+
+// A notes is whom a connection has entered on one channel: the id of the last
+// event of each client. A connection alone says who its members are, and in what
+// order, so what it notes holds, whatever of it the log has told of already.
+type notes map[string]string
+
+// Present enters, updates and leaves members: what each message's Action says.
+// base is what their ids begin with; then is called as by [Log.Append], and must
+// not call the hub. A member that is there with the same id stays as it is, and
+// one that is not there does not leave. The connection must be attached to the
+// channel.
+func (c *Connection) Present(name, base string, list []Message, then func(Position, error)) error {
+	a := c.Attachment(name)
+	if a == nil {
+		return ErrNotAttached
+	}
+	if err := c.app.check(list); err != nil {
+		return err
+	}
+	if !c.app.allow(&c.rate, c.key, &a.channel.rate, len(list)) {
+		return ErrRate
+	}
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	list, err := c.note(a.channel, base, list)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		then(a.channel.head(), nil)
+		return nil
+	}
+	c.app.counts.presence(list)
+	c.app.hub.log.Append(&Entry{
+		Name: a.channel.name, Kind: Presence, ConnectionID: c.id, Messages: list,
+	}, func(at Position, err error) {
+		if err != nil {
+			c.renote(a.channel, list)
+		}
+		then(at, err)
+	})
+	return nil
+}
+
+// note returns what of list changes who is present, with its ids, and notes it.
+// Its error is ErrMembers where that would be too many.
+func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, error) {
+	present := ch.present()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	noted := c.present[ch]
+	var out []Message
+	more := 0
+	for _, m := range list {
+		id, is := noted[m.ClientID]
+		switch {
+		case is && m.ID != "" && m.ID == id, !is && m.Action == Leave:
+			continue
+		case !is:
+			more++
+		}
+		m.ConnectionID, m.ID = c.id, base+":"+strconv.Itoa(len(out))
+		out = append(out, m)
+	}
+	if more > 0 && exceeds(present+more, ch.space.Members) {
+		return nil, ErrMembers
+	}
+	if noted == nil && len(out) > 0 {
+		noted = make(notes, 1)
+		if c.present == nil {
+			c.present = make(map[*channel]notes, 1)
+		}
+		c.present[ch] = noted
+		ch.hold()
+	}
+	for i := range out {
+		if out[i].Action == Leave {
+			delete(noted, out[i].ClientID)
+		} else {
+			noted[out[i].ClientID] = out[i].ID
+		}
+	}
+	return out, nil
+}
+
+// renote notes that those who wanted to leave have not.
+func (c *Connection) renote(ch *channel, list []Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	noted := c.present[ch]
+	for i := range list {
+		if _, is := noted[list[i].ClientID]; list[i].Action == Leave && !is && noted != nil {
+			noted[list[i].ClientID] = list[i].ID
+		}
+	}
+}
+
+// hold is what release ends, for who holds the channel already.
+func (c *channel) hold() {
+	c.app.mu.Lock()
+	defer c.app.mu.Unlock()
+	c.holders++
+}
+
+func (c *channel) head() Position {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ring.head
+}
+
+// present is how many members there are.
+func (c *channel) present() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.members.all)
+}
+
+// absentEverywhere has all members of the connection leave.
+func (c *Connection) absentEverywhere() {
+	c.mu.Lock()
+	var list []*channel
+	for ch := range c.present {
+		list = append(list, ch)
+	}
+	c.mu.Unlock()
+	for _, ch := range list {
+		c.absent(ch)
+	}
+}
+
+// absent has the connection's members of a channel leave.
+func (c *Connection) absent(ch *channel) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.mu.Lock()
+	noted, was := c.present[ch]
+	delete(c.present, ch)
+	c.mu.Unlock()
+	if !was {
+		return
+	}
+	if e := ch.leaving(c.id, noted); e != nil {
+		c.app.hub.append(e)
+	}
+	ch.release()
+}
+
+// leaving is the entry by which members leave. Its ids do not begin with their
+// connection's, which shows that they did not say so themselves.
+func (c *channel) leaving(connection string, noted notes) *Entry {
+	if len(noted) == 0 {
+		return nil
+	}
+	base := rand.Text()[:12] + ":"
+	e := &Entry{Name: c.name, Kind: Presence, ConnectionID: connection}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for client := range noted {
+		m := Message{ClientID: client, ConnectionID: connection}
+		if now := c.members.all[memberKey{connection, client}]; now != nil {
+			m = *now
+		}
+		m.Action, m.ID = Leave, base+strconv.Itoa(len(e.Messages))
+		e.Messages = append(e.Messages, m)
+	}
+	return e
+}
+
+// Members returns who is present on a channel.
+func (a *App) Members(ctx context.Context, name string) ([]*Message, error) {
+	c, err := a.opened(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer c.release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.members.list(), nil
+}

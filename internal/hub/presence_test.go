@@ -1,0 +1,199 @@
+package hub_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+func members(t *testing.T, a *hub.App, name string) string {
+	t.Helper()
+	list, err := a.Members(t.Context(), name)
+	if err != nil {
+		t.Fatalf("members: %v", err)
+	}
+	var out []string
+	for _, m := range list {
+		out = append(out, fmt.Sprintf("%s %s", m.ClientID, m.Data))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+func TestPresence(t *testing.T) {
+	a := newApp(t, hub.AppOptions{})
+	one := connect(t, a)
+	own := attach(t, one, "chat", hub.Attaching{Modes: hub.BePresent})
+	seen := attach(t, connect(t, a), "chat", hub.Attaching{})
+	for _, step := range []struct {
+		base   string
+		action hub.Action
+		client string
+		want   string
+	}{
+		{one.ID() + ":0", hub.Enter, "me", "me me's"},
+		{one.ID() + ":1", hub.Update, "you", "me me's, you you's"},
+		{one.ID() + ":2", hub.Update, "me", "me me's, you you's"},
+		{one.ID() + ":3", hub.Leave, "nobody", "me me's, you you's"},
+		{one.ID() + ":4", hub.Leave, "me", "you you's"},
+	} {
+		if err := present(one, "chat", step.base, step.action, step.client); err != nil {
+			t.Fatal(err)
+		}
+		if got := members(t, a, "chat"); got != step.want {
+			t.Errorf("after %s: got %q, want %q", step.base, got, step.want)
+		}
+	}
+	late := attach(t, connect(t, a), "chat", hub.Attaching{})
+	if len(late.Members) != 1 || late.Members[0].ClientID != "you" || late.Members[0].ID != one.ID()+":1:0" {
+		t.Errorf("got %d members at an attach, want you", len(late.Members))
+	}
+	list := seen.now(t)
+	want := "[2 me me's 3 you you's 3 me me's 4 me me's]"
+	want = strings.NewReplacer("2 me", "1 me", "3 you", "2 you", "3 me", "2 me", "4 me", "3 me").Replace(want)
+	if got := fmt.Sprint(events(list)); got != want {
+		t.Errorf("got events %s, want %s", got, want)
+	}
+	if got := own.now(t); len(got) != len(list) {
+		t.Errorf("got %d of its own events, want %d", len(got), len(list))
+	}
+	one.Detach("chat")
+	left := seen.now(t)
+	if got := fmt.Sprint(events(left)); got != "[3 you you's]" {
+		t.Fatalf("got %s after a detach, want that you left", got)
+	}
+	if id := left[0].Messages[0].ID; strings.HasPrefix(id, one.ID()) {
+		t.Errorf("got id %s of a leave that nobody sent, want one that does not begin with the connection's", id)
+	}
+	wantError(t, present(one, "chat", one.ID()+":5", hub.Enter, "me"), hub.ErrNotAttached)
+}
+
+func TestGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, hub.AppOptions{})
+		c := connect(t, a)
+		enter := func(base string) {
+			t.Helper()
+			attach(t, c, "chat", hub.Attaching{})
+			list := []hub.Message{{ClientID: "me", Action: hub.Enter, ID: c.ID() + ":0:0"}}
+			if err := c.Present("chat", base, list, func(hub.Position, error) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen := attach(t, connect(t, a), "chat", hub.Attaching{})
+		enter(c.ID() + ":0")
+		c.Lose(15 * time.Second)
+		time.Sleep(14 * time.Second)
+		if err := c.Return(); err != nil {
+			t.Fatal(err)
+		}
+		enter(c.ID() + ":1") // As clients do, with the id that the member has.
+		time.Sleep(time.Minute)
+		if got := fmt.Sprint(events(seen.now(t))); got != "[1 me ]" {
+			t.Errorf("got %s, want one enter: the connection was there again in time", got)
+		}
+		c.Lose(15 * time.Second)
+		time.Sleep(16 * time.Second)
+		if got := fmt.Sprint(events(seen.now(t))); got != "[3 me ]" {
+			t.Errorf("got %s, want that me left", got)
+		}
+		if err := c.Return(); err != nil {
+			t.Fatal(err)
+		}
+		enter(c.ID() + ":2") // The member is gone, so that the same id enters.
+		if got := fmt.Sprint(events(seen.now(t))); got != "[1 me ]" || members(t, a, "chat") != "me " {
+			t.Errorf("got %s and members %q, want that me is back", got, members(t, a, "chat"))
+		}
+		c.Close()
+		if got := fmt.Sprint(events(seen.now(t))); got != "[3 me ]" {
+			t.Errorf("got %s after the end, want that me left", got)
+		}
+		wantError(t, c.Return(), hub.ErrClosed)
+	})
+}
+
+func TestMemberLimit(t *testing.T) {
+	a := newApp(t, hub.AppOptions{Namespaces: map[string]hub.Namespace{"": {Members: 2}}})
+	c := connect(t, a)
+	attach(t, c, "chat", hub.Attaching{})
+	wantError(t, present(c, "chat", "c:0", hub.Enter, "a", "b"), nil)
+	wantError(t, present(c, "chat", "c:1", hub.Enter, "c"), hub.ErrMembers)
+	wantError(t, present(c, "chat", "c:2", hub.Update, "b"), nil)
+	wantError(t, present(c, "chat", "c:3", hub.Leave, "a"), nil)
+	wantError(t, present(c, "chat", "c:4", hub.Enter, "c"), nil)
+}
+
+// A log that is out of reach refuses, and what has to be is made up for.
+func TestPresenceWithoutLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(faultyLog)
+		a := newAppOver(t, l, hub.AppOptions{})
+		c := connect(t, a)
+		attach(t, c, "chat", hub.Attaching{})
+		wantError(t, present(c, "chat", "c:0", hub.Enter, "a", "b"), nil)
+		l.down = true
+		wantError(t, present(c, "chat", "c:1", hub.Leave, "a"), hub.ErrUnavailable)
+		_, err := a.Publish(t.Context(), "", hub.Publication{Channel: "chat", Messages: make([]hub.Message, 1)})
+		wantError(t, err, hub.ErrUnavailable)
+		_, err = connect(t, a).Attach(t.Context(), "cold", hub.Attaching{})
+		wantError(t, err, hub.ErrUnavailable)
+		c.Close()
+		time.Sleep(5 * time.Second)
+		if got := members(t, a, "chat"); got != "a a's, b b's" {
+			t.Errorf("got %q while the log is out of reach", got)
+		}
+		l.down = false
+		time.Sleep(2 * time.Second)
+		if got := members(t, a, "chat"); got != "" {
+			t.Errorf("got members %q of a connection that has ended", got)
+		}
+	})
+}
+
+func TestOccupancy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, hub.AppOptions{})
+		watcher := attach(t, connect(t, a), "chat", hub.Attaching{Modes: hub.Subscribe, Occupancy: true})
+		if got := watcher.TakeOccupancy(); got == nil || *got != (hub.Occupancy{Connections: 1, Subscribers: 1}) {
+			t.Errorf("got %+v at first", got)
+		}
+		var connections []*hub.Connection
+		told := 0
+		for range 30 {
+			c := connect(t, a)
+			connections = append(connections, c)
+			attach(t, c, "chat", hub.Attaching{})
+			time.Sleep(100 * time.Millisecond)
+			if watcher.TakeOccupancy() != nil {
+				told++
+			}
+		}
+		if told > 5 {
+			t.Errorf("was told %d times in 3 s, want once a second", told)
+		}
+		if err := present(connections[0], "chat", "c:0", hub.Enter, "me"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		watcher.now(t)
+		want := hub.Occupancy{Connections: 31, Publishers: 30, Subscribers: 31, PresenceConnections: 30, PresenceMembers: 1, PresenceSubscribers: 30}
+		if got := watcher.TakeOccupancy(); got == nil || *got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		for _, c := range connections {
+			c.Close()
+		}
+		time.Sleep(2 * time.Second)
+		if got, active, _ := a.Occupied(t.Context(), "chat"); !active || got != (hub.Occupancy{Connections: 1, Subscribers: 1}) {
+			t.Errorf("got %+v, active %t, after all have gone", got, active)
+		}
+		if _, active, _ := a.Occupied(t.Context(), "other"); active {
+			t.Error("got a channel that nobody uses")
+		}
+	})
+}

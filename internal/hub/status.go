@@ -1,0 +1,84 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// Occupied returns how many use a channel, and whether anybody does.
+func (a *App) Occupied(_ context.Context, name string) (o Occupancy, active bool, err error) {
+	c := a.known(name)
+	if c == nil {
+		return Occupancy{}, false, nil
+	}
+	defer c.release()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.occupied(), c.isOpen(), nil
+}
+
+// Channels returns the names of channels that are in use and begin with prefix,
+// in order, limit at most, those after the name after.
+func (a *App) Channels(_ context.Context, prefix, after string, limit int) ([]string, error) {
+	a.mu.Lock()
+	var list []string
+	for name, c := range a.channels {
+		if strings.HasPrefix(name, prefix) && name > after && c.isOpen() {
+			list = append(list, name)
+		}
+	}
+	a.mu.Unlock()
+	slices.Sort(list)
+	return list[:min(limit, len(list))], nil
+}
+
+// Counts are how much has gone through an app on this node since it began.
+type Counts struct {
+	Published, PublishedBytes     int64
+	Presence, PresenceBytes       int64
+	Delivered, DeliveredBytes     int64
+	Connections, Channels, Opened int64 // The first two are now.
+}
+
+type counts struct {
+	messages, messageBytes, events, eventBytes, out, outBytes, opened atomic.Int64
+}
+
+func (c *counts) published(list []Message) { add(list, &c.messages, &c.messageBytes) }
+func (c *counts) presence(list []Message)  { add(list, &c.events, &c.eventBytes) }
+
+func add(list []Message, n, bytes *atomic.Int64) {
+	size := 0
+	for i := range list {
+		size += list[i].Size()
+	}
+	n.Add(int64(len(list)))
+	bytes.Add(int64(size))
+}
+
+// Delivered counts messages that have gone out to clients.
+func (a *App) Delivered(messages, bytes int) {
+	a.counts.out.Add(int64(messages))
+	a.counts.outBytes.Add(int64(bytes))
+}
+
+// Counts returns how much has gone through the app.
+func (a *App) Counts() Counts {
+	c := &a.counts
+	n := Counts{
+		Published: c.messages.Load(), PublishedBytes: c.messageBytes.Load(),
+		Presence: c.events.Load(), PresenceBytes: c.eventBytes.Load(),
+		Delivered: c.out.Load(), DeliveredBytes: c.outBytes.Load(), Opened: c.opened.Load(),
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n.Connections = int64(a.connections)
+	for _, c := range a.channels {
+		if c.isOpen() {
+			n.Channels++
+		}
+	}
+	return n
+}
