@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -87,39 +85,8 @@ func NewContext(ctx context.Context, id *Identity) context.Context {
 // derivedSession names the session of a credential that names none: the same
 // for all credentials of one subject of one issuer.
 func derivedSession(issuer, subject string) string {
-	h := sha256.New()
-	h.Write([]byte(issuer))
-	h.Write([]byte{0})
-	h.Write([]byte(subject))
-	return base64url.EncodeToString(h.Sum(nil)[:16])
-}
-
-// clone returns a copy with claims of its own: what a caller changes in them is
-// seen by nobody else.
-func (id *Identity) clone() *Identity {
-	c := *id
-	c.Claims = maps.Clone(id.Claims)
-	for name, v := range c.Claims {
-		c.Claims[name] = cloneValue(v)
-	}
-	return &c
-}
-
-// cloneValue copies a value of the types that come from JSON.
-func cloneValue(v any) any {
-	switch v := v.(type) {
-	case []any:
-		list := slices.Clone(v)
-		for i := range list {
-			list[i] = cloneValue(list[i])
-		}
-		return list
-	case map[string]any:
-		object := maps.Clone(v)
-		for name := range object {
-			object[name] = cloneValue(object[name])
-		}
-		return object
-	}
-	return v
+	var short [256]byte // Most are, and cost no allocation then.
+	text := append(append(append(short[:0], issuer...), 0), subject...)
+	sum := sha256.Sum256(text)
+	return base64url.EncodeToString(sum[:16])
 }

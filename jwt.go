@@ -58,11 +58,12 @@ type JWT struct {
 	Leeway time.Duration
 	// Cache is how many tokens are remembered whose signature was good, by their
 	// digests: one that comes again before it expires costs a hash, as long as
-	// its key is among Keys. An entry takes 1 to 2 KB. Default: 10,000; a
-	// negative one is none.
+	// its key is among Keys. An entry takes the size of its claims and some 300
+	// bytes. Default: 10,000; a negative one is none.
 	Cache int
 
 	known jwtCache
+	heads jwtHeads
 }
 
 // Validate reports which required field is missing, or what is wrong with Keys
@@ -108,35 +109,41 @@ func (j *JWT) Verify(ctx context.Context, c Credential) (*Identity, error) {
 	if len(token) > MaxToken {
 		return nil, fmt.Errorf("verify jwt: token of %d bytes, at most %d", len(token), MaxToken)
 	}
-	known, err := j.recall(ctx, c.Secret)
+	id, err := j.recall(ctx, c.Secret)
 	if err == nil {
-		err = j.checkTimes(known, time.Now())
+		err = j.checkTimes(id, time.Now())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("verify jwt: %w", err)
 	}
-	return known.identity.clone(), nil
+	return &id.Identity, nil
 }
 
-// recall is verify for a token that may be remembered.
-func (j *JWT) recall(ctx context.Context, token Secret) (*knownJWT, error) {
+// recall judges a token that may be remembered, all but its times. What it
+// returns is the caller's own.
+func (j *JWT) recall(ctx context.Context, token Secret) (*datedIdentity, error) {
 	most := j.cacheSize()
 	if most == 0 {
-		return j.verify(ctx, token.Reveal())
+		id, _, err := j.verify(ctx, token.Reveal())
+		return id, err
 	}
 	sum := token.digest()
 	known := j.known.find(sum, most)
 	if known != nil && j.stillKnown(ctx, known) {
-		return known, nil
+		claims, err := decodeClaims(known.payload)
+		if err != nil {
+			return nil, err
+		}
+		return j.identity(claims)
 	}
-	fresh, err := j.verify(ctx, token.Reveal())
+	id, fresh, err := j.verify(ctx, token.Reveal())
 	switch {
 	case err == nil:
 		j.known.add(sum, fresh, most)
 	case known != nil:
 		j.known.forget(sum)
 	}
-	return fresh, err
+	return id, err
 }
 
 func (j *JWT) cacheSize() int {
@@ -156,17 +163,35 @@ func (j *JWT) stillKnown(ctx context.Context, known *knownJWT) bool {
 // verify goes from what is cheap to what is dear, and leaves the times to
 // checkTimes. The claims are read before the signature is checked, since "iss"
 // says whether the token is ours to judge; nothing else in them counts before.
-func (j *JWT) verify(ctx context.Context, token string) (*knownJWT, error) {
-	payload, err := splitToken(token)
+func (j *JWT) verify(ctx context.Context, token string) (*datedIdentity, *knownJWT, error) {
+	payload, signature, err := splitToken(token)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	claims, err := decodeClaims(payload)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if claims.String("iss") != j.Issuer {
-		return nil, fmt.Errorf("%w: of another issuer", ErrUnrecognized)
+		return nil, nil, fmt.Errorf("%w: of another issuer", ErrUnrecognized)
+	}
+	known, err := j.checkSigned(ctx, token, signature)
+	if err != nil {
+		return nil, nil, err
+	}
+	known.payload = payload
+	id, err := j.identity(claims)
+	return id, known, err
+}
+
+// checkSigned judges the header and the signature of a token whose parts are
+// well-formed, and returns the key that has signed it.
+func (j *JWT) checkSigned(ctx context.Context, token string, signature []byte) (*knownJWT, error) {
+	head, _, _ := strings.Cut(token, ".")
+	if keyID, ok := j.heads.find(head); ok {
+		input := []byte(token[:strings.LastIndexByte(token, '.')])
+		key, err := j.findKey(ctx, jose.HS256, keyID, func(k *Key) bool { return k.hasMade(signature, input) })
+		return &knownJWT{keyID: keyID, key: key}, err
 	}
 	jws, err := jose.ParseSignedCompact(token, allAlgorithms)
 	if err != nil {
@@ -176,19 +201,19 @@ func (j *JWT) verify(ctx context.Context, token string) (*knownJWT, error) {
 		}
 		return nil, errors.New("malformed header")
 	}
-	if err := j.checkHeader(&jws.Signatures[0].Protected); err != nil {
+	header := &jws.Signatures[0].Protected
+	if err := j.checkHeader(header); err != nil {
 		return nil, err
 	}
-	key, err := j.checkSignature(ctx, jws)
-	if err != nil {
-		return nil, err
+	alg := jose.SignatureAlgorithm(header.Algorithm)
+	key, err := j.findKey(ctx, alg, header.KeyID, func(k *Key) bool {
+		_, err := jws.Verify(k.material())
+		return err == nil
+	})
+	if err == nil && alg == jose.HS256 {
+		j.heads.add(head, header.KeyID)
 	}
-	known, err := j.identity(claims)
-	if err != nil {
-		return nil, err
-	}
-	known.key, known.keyID = *key, jws.Signatures[0].Protected.KeyID
-	return known, nil
+	return &knownJWT{keyID: header.KeyID, key: key}, err
 }
 
 // checkHeader refuses what would change the meaning of the token (RFC 7515
@@ -238,17 +263,16 @@ func bareType(typ string) string {
 	return typ
 }
 
-// checkSignature tries the keys that may have signed the token, as far as they
-// are of the algorithm that it names, and returns the one that has.
-func (j *JWT) checkSignature(ctx context.Context, jws *jose.JSONWebSignature) (*Key, error) {
-	header := &jws.Signatures[0].Protected
-	keys, err := j.Keys.Keys(ctx, header.KeyID)
+// findKey tries the keys that may have signed a token of this algorithm and key
+// id, and returns the one that has.
+func (j *JWT) findKey(ctx context.Context, alg jose.SignatureAlgorithm, keyID string, hasSigned func(*Key) bool) (Key, error) {
+	keys, err := j.Keys.Keys(ctx, keyID)
 	if err != nil {
 		// Whatever went wrong, it is not known to be the token. Fail closed,
 		// and let the client come back.
-		return nil, fmt.Errorf("find the key: %w: %w", ErrUnavailable, err)
+		return Key{}, fmt.Errorf("find the key: %w: %w", ErrUnavailable, err)
 	}
-	alg, tried := jose.SignatureAlgorithm(header.Algorithm), 0
+	tried := 0
 	for i := range keys {
 		if !keys[i].accepts(alg) {
 			continue
@@ -256,13 +280,13 @@ func (j *JWT) checkSignature(ctx context.Context, jws *jose.JSONWebSignature) (*
 		if tried++; tried > maxKeysTried {
 			break
 		}
-		if _, err := jws.Verify(keys[i].material()); err == nil {
-			return &keys[i], nil
+		if hasSigned(&keys[i]) {
+			return keys[i], nil
 		}
 	}
 	if tried == 0 {
 		// Quoted and cut short, since it is a stranger's text.
-		return nil, fmt.Errorf("no key for its algorithm and key id %.40q", header.KeyID)
+		return Key{}, fmt.Errorf("no key for its algorithm and key id %.40q", keyID)
 	}
-	return nil, errors.New("wrong signature")
+	return Key{}, errors.New("wrong signature")
 }

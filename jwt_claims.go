@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -32,26 +31,28 @@ var errNotJWT = fmt.Errorf("%w: not a signed jwt", ErrUnrecognized)
 
 // splitToken checks that token is a JWS of three parts in the compact form, one
 // of the many spellings that lenient readers take for the same, and returns
-// its payload.
-func splitToken(token string) ([]byte, error) {
+// its payload and its signature.
+func splitToken(token string) (payload, signature []byte, err error) {
 	if strings.Count(token, ".") != 2 {
-		return nil, errNotJWT
+		return nil, nil, errNotJWT
 	}
 	var parts [3][]byte
-	for i, text := range strings.Split(token, ".") {
+	for i, rest := 0, token; i < len(parts); i++ {
+		var text string
 		var ok bool
+		text, rest, _ = strings.Cut(rest, ".")
 		if parts[i], ok = decodeBase64URL(text); !ok {
-			return nil, errNotJWT
+			return nil, nil, errNotJWT
 		}
 	}
 	header, payload := parts[0], parts[1]
 	if !utf8.Valid(header) || !utf8.Valid(payload) {
-		return nil, errNotJWT
+		return nil, nil, errNotJWT
 	}
 	if tooDeep(header) || tooDeep(payload) {
-		return nil, errors.New("nested too deep")
+		return nil, nil, errors.New("nested too deep")
 	}
-	return payload, nil
+	return payload, parts[2], nil
 }
 
 // tooDeep reports whether brackets are nested deeper than maxNesting.
@@ -81,14 +82,15 @@ func decodeClaims(payload []byte) (Claims, error) {
 	if !bytes.HasPrefix(bytes.TrimLeft(payload, " \t\r\n"), []byte("{")) {
 		return nil, errNotJWT
 	}
-	dec := strictjson.NewDecoder(bytes.NewReader(payload))
+	rd := bytes.NewReader(payload)
+	dec := strictjson.NewDecoder(rd)
 	dec.SetNumberType(strictjson.UnmarshalJSONNumber)
 	var claims Claims
 	if err := dec.Decode(&claims); err != nil {
 		return nil, errClaims
 	}
-	var more any
-	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+	ahead, ok := dec.Buffered().(*bytes.Reader)
+	if !ok || len(bytes.TrimLeft(payload[len(payload)-rd.Len()-ahead.Len():], " \t\r\n")) > 0 {
 		return nil, errClaims
 	}
 	for name, v := range claims {
@@ -117,14 +119,19 @@ func plainNumbers(v any) any {
 	return v
 }
 
+// A datedIdentity is an identity with the time that it begins at.
+type datedIdentity struct {
+	Identity
+	notBefore time.Time
+}
+
 // identity judges the claims of a token whose signature is good (RFC 7519
 // §4.1, RFC 9068 §4), all but the times.
-func (j *JWT) identity(claims Claims) (*knownJWT, error) {
+func (j *JWT) identity(claims Claims) (*datedIdentity, error) {
 	if !isAudience(claims["aud"], j.Audience) {
 		return nil, errors.New("for another audience")
 	}
-	known := &knownJWT{identity: Identity{Issuer: j.Issuer, Claims: claims}}
-	id := &known.identity
+	id := &datedIdentity{Identity: Identity{Issuer: j.Issuer, Claims: claims}}
 	var err error
 	if id.Subject, err = textClaim(claims, "sub"); err != nil {
 		return nil, err
@@ -147,22 +154,22 @@ func (j *JWT) identity(claims Claims) (*knownJWT, error) {
 	if id.Issued, err = timeClaim(claims, "iat"); err != nil {
 		return nil, err
 	}
-	if known.notBefore, err = timeClaim(claims, "nbf"); err != nil {
+	if id.notBefore, err = timeClaim(claims, "nbf"); err != nil {
 		return nil, err
 	}
-	return known, nil
+	return id, nil
 }
 
 // checkTimes judges the times of a token that is good otherwise. Whether it is
 // expired comes last: only then is it known that it was good.
-func (j *JWT) checkTimes(known *knownJWT, now time.Time) error {
+func (j *JWT) checkTimes(id *datedIdentity, now time.Time) error {
 	latest := now.Add(j.leeway())
 	switch {
-	case latest.Before(known.identity.Issued):
+	case latest.Before(id.Issued):
 		return errors.New("issued in the future")
-	case latest.Before(known.notBefore):
+	case latest.Before(id.notBefore):
 		return errors.New("not valid yet")
-	case !now.Before(known.identity.Expires):
+	case !now.Before(id.Expires):
 		return ErrExpired
 	}
 	return nil
