@@ -100,8 +100,9 @@ func (g *guardState) verify(ctx context.Context, c candidate) (*Identity, error)
 	if c.err != nil {
 		return nil, c.err
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.limits.Verify)
-	defer cancel()
+	within := newVerifyContext(ctx, g.limits.Verify)
+	defer within.end()
+	ctx = within
 	id, err := c.carrier.verifier.Verify(ctx, c.cred)
 	if err != nil {
 		if ctx.Err() != nil {
