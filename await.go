@@ -106,8 +106,8 @@ func (g *guardState) seat(r *http.Request, v visit, yes verdict, l *lease, c *co
 		panicked = false
 	}
 	if g.detach {
-		l.untie()
-		g.detached(handle)
+		l.ctx.loosen(next)
+		g.detached(next, handle)
 	} else {
 		handle()
 	}

@@ -1,15 +1,30 @@
 package usher
 
 import (
-	"context"
 	"net/http"
 	"runtime/debug"
 )
 
-// serveDetached runs handle, which answers an upgrade by uw, in a goroutine of
-// its own, and returns when the handler has taken the connection over or is
-// done. See [Guard.Detach].
-func (g *guardState) serveDetached(uw *upgradeWriter, handle func()) {
+// An elsewhere is a handler that serves a connection in goroutines of its own and
+// returns as soon as it has taken that over, as the gateway's tunnel does. One
+// more for it would be for nothing. Of the context it asks for the end and the
+// identity from then on, and for nothing that a server has put there.
+type elsewhere interface{ ServesElsewhere() }
+
+func isElsewhere(h http.Handler) bool {
+	_, ok := h.(elsewhere)
+	return ok
+}
+
+// serveDetached runs handle, which answers an upgrade by uw and next, in a
+// goroutine of its own, and returns when the handler has taken the connection
+// over or is done. See [Guard.Detach].
+func (g *guardState) serveDetached(uw *upgradeWriter, next http.Handler, handle func()) {
+	if isElsewhere(next) {
+		uw.loosens = next
+		handle()
+		return
+	}
 	taken, done := make(chan struct{}), make(chan any, 1)
 	uw.taken = taken
 	l := uw.lease
@@ -32,7 +47,7 @@ func (g *guardState) serveDetached(uw *upgradeWriter, handle func()) {
 	}()
 	select {
 	case <-taken:
-		l.untie()
+		l.ctx.loosen(next)
 	case p := <-done:
 		if p != nil {
 			panic(p) // As it does where the handler runs here.
@@ -40,9 +55,13 @@ func (g *guardState) serveDetached(uw *upgradeWriter, handle func()) {
 	}
 }
 
-// detached runs f, which serves a connection that was taken over, in a goroutine
-// of its own.
-func (g *guardState) detached(f func()) {
+// detached runs f, which serves a connection that was taken over by next, in a
+// goroutine of its own.
+func (g *guardState) detached(next http.Handler, f func()) {
+	if isElsewhere(next) {
+		f()
+		return
+	}
 	go func() {
 		defer func() { g.logPanic(recover()) }()
 		f()
@@ -55,12 +74,4 @@ func (g *guardState) logPanic(p any) {
 	if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // A panic's value, as net/http compares it.
 		g.log.Error("handler panicked", "panic", p, "stack", string(debug.Stack()))
 	}
-}
-
-// untied returns a context with the values of parent, that ends with parent only
-// until untie is called.
-func untied(parent context.Context) (ctx context.Context, cancel context.CancelCauseFunc, untie func() bool) {
-	ctx, cancel = context.WithCancelCause(context.WithoutCancel(parent))
-	untie = context.AfterFunc(parent, func() { cancel(context.Cause(parent)) })
-	return ctx, cancel, untie
 }

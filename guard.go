@@ -90,8 +90,8 @@ func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		g.refuse(w, r, v, nil, asRefusal(err))
 		return
 	}
-	ctx, l := g.newLease(r.Context(), v)
-	clean, c, err := g.extract.cut(ctx, r)
+	l := g.newLease(r.Context(), v)
+	clean, c, err := g.extract.cut(&l.ctx, r)
 	if err != nil {
 		l.release()
 		g.refuse(w, clean, v, nil, plainRefusal(http.StatusBadRequest, 0, "bad_handshake", err))
@@ -154,7 +154,7 @@ func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visi
 		returned = true
 	}
 	if g.detach {
-		g.serveDetached(uw, handle)
+		g.serveDetached(uw, next, handle)
 	} else {
 		handle()
 	}
@@ -200,17 +200,10 @@ func (g *guardState) askerFor(yes verdict) asker {
 	return func(ctx context.Context) (*Identity, error) { return g.verifyCaught(ctx, by) }
 }
 
-// newLease makes the lease of a request that was not judged yet, and the
-// context that its handler will have.
-func (g *guardState) newLease(parent context.Context, v visit) (context.Context, *lease) {
+// newLease makes the lease of a request that was not judged yet, with the context
+// that its handler will have.
+func (g *guardState) newLease(parent context.Context, v visit) *lease {
 	l := &lease{guard: g, visit: v}
-	var ctx context.Context
-	if g.detach && v.upgrade {
-		ctx, l.cancel, l.untie = untied(parent)
-	} else {
-		ctx, l.cancel = context.WithCancelCause(parent)
-	}
-	ctx = context.WithValue(ctx, identityKey{}, l)
-	l.report = func(e Event) { g.report(ctx, e) }
-	return ctx, l
+	l.ctx.begin(parent, l)
+	return l
 }

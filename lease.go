@@ -29,9 +29,7 @@ type lease struct {
 	carrier string
 	plain   bool // No upgrade.
 	id      uint64
-	cancel  context.CancelCauseFunc
-	untie   func() bool // Of Guard.Detach: see untied.
-	report  func(Event)
+	ctx     leaseContext // Of the request that the handler gets.
 
 	// Guarded by the lock of the guard's Sessions.
 	links   [linkCount]link
@@ -240,7 +238,7 @@ func (l *lease) beginEnd(id *Identity, why *Refusal) *conn {
 			c = nil
 		}
 	}
-	l.cancel(why)
+	l.ctx.end(why)
 	return c
 }
 
@@ -257,8 +255,14 @@ func (l *lease) release() {
 	if closed {
 		l.reportEnd(nil)
 	}
-	l.cancel(context.Canceled)
+	l.ctx.end(context.Canceled)
 }
+
+// detaches reports whether the handler serves the connection for longer than
+// its request lasts.
+func (l *lease) detaches() bool { return l.guard.detach && l.visit.upgrade }
+
+func (l *lease) report(e Event) { l.guard.report(&l.ctx, e) }
 
 func (l *lease) reportEnd(why *Refusal) {
 	e := l.visit.event(EventEnded)

@@ -2,9 +2,11 @@ package usher
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -57,6 +59,7 @@ type upgradeWriter struct {
 	late     *lateMessage
 	switched bool          // The handler wrote 101 by WriteHeader: frames follow at once.
 	taken    chan struct{} // Closed by Hijack. Nil unless somebody waits for it.
+	loosens  http.Handler  // An elsewhere, whose context Hijack loosens. Nil for others.
 }
 
 // WriteHeader notes an answer that comes before Hijack.
@@ -75,16 +78,55 @@ func (w *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.switched {
 		c.head = &answerHead{}
 	}
+	if err := w.take(c); err != nil {
+		return nil, nil, err
+	}
+	return c, buf, nil
+}
+
+// Switch answers with a 101 that has these headers, and takes the connection
+// over. It is what WriteHeader and Hijack do for handlers that know of it: the
+// gateway. net/http needs twice the stack to write a head.
+func (w *upgradeWriter) Switch(h http.Header) (net.Conn, error) {
+	c, _, err := hijack(w.ResponseWriter)
+	if err != nil {
+		return nil, err
+	}
+	head := heads.Get().(*bytes.Buffer)
+	defer heads.Put(head)
+	head.Reset()
+	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	if err = h.Write(head); err == nil {
+		head.WriteString("\r\n")
+		_ = c.raw.SetWriteDeadline(time.Now().Add(lingerTime)) // Nobody could end it yet.
+		_, err = c.raw.Write(head.Bytes())
+		_ = c.raw.SetWriteDeadline(time.Time{})
+	}
+	if err == nil {
+		err = w.take(c)
+	} else {
+		_ = c.Close()
+	}
+	return c, err
+}
+
+var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// take gives the lease the connection.
+func (w *upgradeWriter) take(c *conn) error {
 	c.late = w.late
 	if err := w.lease.attach(c); err != nil {
 		c.end(asRefusal(err)) // At once, unless the handler has answered 101.
-		return nil, nil, err
+		return err
 	}
 	w.ResponseWriter = goneWriter{w.Header()} // It would hold the server's buffers.
+	if w.loosens != nil {
+		w.lease.ctx.loosen(w.loosens)
+	}
 	if w.taken != nil {
 		close(w.taken)
 	}
-	return c, buf, nil
+	return nil
 }
 
 // A goneWriter is what is left of a ResponseWriter whose connection was taken
