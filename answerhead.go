@@ -25,6 +25,13 @@ var errNotSwitched = errors.New("handler did not switch protocols")
 // can be put in between. Callers hold wmu.
 func (c *conn) writeHead(p []byte) (int, error) {
 	h := c.head
+	if !h.swallow && isSwitch(h.text, p) {
+		n, err := c.raw.Write(p)
+		if n == len(p) {
+			c.head = nil
+		}
+		return n, err
+	}
 	before := len(h.text)
 	h.text = append(h.text, p...)
 	n := len(p)
@@ -59,6 +66,13 @@ func (c *conn) writeHead(p []byte) (int, error) {
 		return n, errEnded
 	}
 	return n, nil
+}
+
+// isSwitch reports whether p is what most libraries write first: the whole head of
+// a 101 by one write. Nobody reads it again then.
+func isSwitch(before, p []byte) bool {
+	return len(before) == 0 && len(p) <= maxHead && bytes.HasPrefix(p, []byte("HTTP/1.1 101 ")) &&
+		bytes.Index(p, []byte("\r\n\r\n")) == len(p)-4
 }
 
 // agrees compares the handler's answer with the Guard's.

@@ -2,6 +2,7 @@ package usher
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -74,9 +75,8 @@ type cutting struct {
 func (x *extractor) cut(ctx context.Context, r *http.Request) (*http.Request, *cutting, error) {
 	c := &cutting{}
 	clean := r.WithContext(ctx)
-	clean.Header = make(http.Header, len(r.Header))
-	for name, values := range r.Header {
-		clean.Header[name] = values
+	if clean.Header = maps.Clone(r.Header); clean.Header == nil {
+		clean.Header = make(http.Header)
 	}
 	c.auth = r.Header["Authorization"]
 	delete(clean.Header, "Authorization")
