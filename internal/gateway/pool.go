@@ -66,7 +66,7 @@ func (p *Pool) CloseIdle() {
 }
 
 // dial connects to a target, trying one after the other. The caller calls
-// release when the connection is over. Its error wraps usher.ErrUnavailable.
+// release once, when the connection is over. Its error wraps usher.ErrUnavailable.
 func (p *Pool) dial(ctx context.Context) (c net.Conn, t *Target, release func(), err error) {
 	tried := make(map[*member]bool, 1)
 	var errs []error
@@ -79,7 +79,7 @@ func (p *Pool) dial(ctx context.Context) (c net.Conn, t *Target, release func(),
 		c, err := m.target.dial(ctx, p.timeout)
 		if err == nil {
 			p.note(m, nil)
-			return c, m.target, sync.OnceFunc(func() { p.give(m) }), nil
+			return c, m.target, func() { p.give(m) }, nil
 		}
 		p.give(m)
 		if ctx.Err() != nil { // The client went away: no fault of the target.

@@ -99,6 +99,10 @@ func (b *behind) log() *slog.Logger {
 	return slog.Default()
 }
 
+// ServesElsewhere has the Guard call ServeHTTP in the goroutine of the request
+// where it detaches its handlers: the tunnel has goroutines of its own.
+func (b *behind) ServesElsewhere() {}
+
 func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := usher.FromContext(r.Context()); err != nil { // Nobody is asked before the verdict.
 		usher.Refuse(w, r, err)

@@ -54,7 +54,7 @@ type tunnel struct {
 // run passes frames both ways and returns when both sides are closed.
 func (t *tunnel) run(early []byte) {
 	// Whoever is stuck in a write gets loose when the Guard ends the connection.
-	stop := context.AfterFunc(t.ctx, func() { _ = t.up.SetDeadline(time.Now().Add(closeTime)) })
+	stop := afterEnd(t.ctx, func() { _ = t.up.SetDeadline(time.Now().Add(closeTime)) })
 	defer stop()
 	done := make(chan struct{})
 	go func() {

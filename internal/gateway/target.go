@@ -87,8 +87,10 @@ func (t *Target) String() string { return t.name }
 
 // dial connects, with TLS where the target has it.
 func (t *Target) dial(ctx context.Context, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	parent := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), timeout)
 	defer cancel()
+	defer afterEnd(parent, cancel)()
 	c, err := (&net.Dialer{}).DialContext(ctx, t.network, t.address)
 	if err != nil || t.tls == nil {
 		return c, err

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -99,7 +100,10 @@ func (b *behind) carry(t *tunnel, early []byte, closed func()) {
 
 // handshake makes the request for the upstream out of the client's.
 func (b *behind) handshake(r *http.Request, t *Target, tail string) (*http.Request, error) {
-	h := r.Header.Clone()
+	// With room for what the gateway adds: a map that grows is made twice. The
+	// values are the client's own, which nobody changes.
+	h := make(http.Header, len(r.Header)+len(b.Identity.Headers)+len(b.UpstreamHeaders)+8)
+	maps.Copy(h, r.Header)
 	if err := b.headers(h, r, t); err != nil {
 		return nil, err
 	}
@@ -119,12 +123,21 @@ func (b *behind) shake(ctx context.Context, c net.Conn, out *http.Request) (*ups
 	if timeout <= 0 {
 		timeout = defaultHandshake
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	stop := afterEnd(ctx, func() { _ = c.Close() })
 	up, err := shake(c, out, timeout)
 	if !stop() {
 		return nil, errors.Join(usher.ErrUnavailable, context.Cause(ctx))
 	}
 	return up, err
+}
+
+// afterEnd is [context.AfterFunc] without a context of its own, where ctx is that
+// of a Guard.
+func afterEnd(ctx context.Context, f func()) (stop func() bool) {
+	if c, ok := ctx.(interface{ AfterFunc(f func()) func() bool }); ok {
+		return c.AfterFunc(f)
+	}
+	return context.AfterFunc(ctx, f)
 }
 
 // answer gives the client the upstream's 101, without what was between the
@@ -135,11 +148,14 @@ func (b *behind) answer(w http.ResponseWriter, r *http.Request, up *upstreamConn
 		delete(up.answer, "Set-Cookie")
 	}
 	h := w.Header()
-	for name, values := range up.answer {
-		h[name] = values
-	}
+	maps.Copy(h, up.answer)
 	h["Upgrade"], h["Connection"] = []string{"websocket"}, []string{"Upgrade"}
 	h["Sec-Websocket-Accept"] = []string{acceptFor(r.Header.Get("Sec-Websocket-Key"))}
+	if guarded, ok := w.(interface {
+		Switch(h http.Header) (net.Conn, error)
+	}); ok {
+		return guarded.Switch(h)
+	}
 	w.WriteHeader(http.StatusSwitchingProtocols)
 	client, _, err := http.NewResponseController(w).Hijack()
 	return client, err
