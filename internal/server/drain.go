@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,43 +44,71 @@ func (s *Server) drain(srv *http.Server, spread time.Duration) {
 
 // visitors are the connections on which a request is served or a tunnel held.
 type visitors struct {
+	came atomic.Int64 // How often somebody entered.
+
 	mu sync.Mutex
 	// Guarded by mu.
-	inside map[net.Conn]int // How often: a tunnel is held for longer than its request.
+	first *visitor
+	n     int
+}
+
+// A visitor is a connection that may be among the visitors. It is a link of
+// their list: a map of many thousands costs more to keep.
+type visitor struct {
+	conn net.Conn
+	// Guarded by the mu of the visitors.
+	inside        int // How often: a tunnel is held for longer than its request.
+	before, after *visitor
 }
 
 type connKey struct{}
 
 // withConn is the [http.Server.ConnContext] that enter relies on.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+	return context.WithValue(ctx, connKey{}, &visitor{conn: c})
 }
 
 // enter notes the connection of a request until leave is called.
 func (v *visitors) enter(ctx context.Context) (leave func()) {
-	c, ok := ctx.Value(connKey{}).(net.Conn)
+	one, ok := ctx.Value(connKey{}).(*visitor)
 	if !ok {
 		return func() {}
 	}
+	v.came.Add(1)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.inside == nil {
-		v.inside = make(map[net.Conn]int)
-	}
-	v.inside[c]++
-	return func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		if v.inside[c]--; v.inside[c] == 0 {
-			delete(v.inside, c)
+	if one.inside++; one.inside == 1 {
+		v.n++
+		if one.after = v.first; one.after != nil {
+			one.after.before = one
 		}
+		v.first = one
 	}
+	return func() { v.leave(one) }
+}
+
+func (v *visitors) leave(one *visitor) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if one.inside--; one.inside > 0 {
+		return
+	}
+	v.n--
+	if one.before != nil {
+		one.before.after = one.after
+	} else {
+		v.first = one.after
+	}
+	if one.after != nil {
+		one.after.before = one.before
+	}
+	one.before, one.after = nil, nil
 }
 
 func (v *visitors) count() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return len(v.inside)
+	return v.n
 }
 
 // wait returns when nobody is inside, ctx ends, or after limit.
@@ -101,8 +130,8 @@ func (v *visitors) wait(ctx context.Context, limit time.Duration) {
 // seen it.
 func (v *visitors) cut() {
 	v.mu.Lock()
-	for c := range v.inside {
-		_ = c.Close()
+	for one := v.first; one != nil; one = one.after {
+		_ = one.conn.Close()
 	}
 	v.mu.Unlock()
 	v.wait(context.Background(), time.Second)
