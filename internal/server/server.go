@@ -113,6 +113,9 @@ func (s *Server) run(ctx context.Context) error {
 	running.Go(func() { failed <- serve(front, public, "listen") })
 	running.Go(func() { failed <- serve(back, admin, "admin") })
 	defer running.Wait()
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	running.Go(func() { newKeeper(s.visitors.came.Load).run(keeping) })
+	defer stopKeeping()
 	s.announce(public.Addr(), admin.Addr())
 	select {
 	case err = <-failed:
