@@ -19,6 +19,7 @@ type guardState struct {
 	proxies      proxies
 	subprotocols []string
 	route        string
+	require      Requirement
 	limits       Limits
 	room         waitingRoom // Sockets that the Guard has answered itself.
 	judging      waitingRoom // Requests whose credential is with its verifier.
@@ -35,7 +36,7 @@ func (g *Guard) compile() *guardState {
 	g.once.Do(func() {
 		s := &guardState{
 			extract: newExtractor(g.Carriers), policy: newOriginPolicy(g), proxies: g.TrustedProxies,
-			subprotocols: g.Subprotocols, route: g.Route, limits: g.Limits.withDefaults(), deny: g.Deny,
+			subprotocols: g.Subprotocols, route: g.Route, require: g.Require, limits: g.Limits.withDefaults(), deny: g.Deny,
 			sessions: g.Sessions, observe: g.Observe, log: g.Log, detach: g.Detach,
 		}
 		if s.log == nil {

@@ -40,6 +40,11 @@ type Guard struct {
 	// safe only where each credential is one that no browser attaches by
 	// itself, so it is refused together with Cookie and Basic. Default: false.
 	InsecureAnyOrigin bool
+	// Require is what an identity must be allowed, or be said to be, on this
+	// route. It is asked at the door (403, 4403) and again at each renewal: a
+	// connection whose fresh identity is not enough ends with 4403. Default:
+	// nothing.
+	Require Requirement
 	// Limits bounds all that waits. Default: see Limits.
 	Limits Limits
 	// Deny answers a refused request in the application's own protocol. The
@@ -180,6 +185,9 @@ func (g *guardState) admit(l *lease, yes verdict) error {
 	l.identity.Store(yes.identity)
 	if !l.plain { // Which is not worth a second question.
 		l.again = g.askerFor(yes)
+	}
+	if err := g.require.unmet(yes.identity); err != nil {
+		return err
 	}
 	if err := g.sessions.add(l); err != nil {
 		return err

@@ -146,6 +146,9 @@ func (l *lease) rechecked(id, fresh *Identity, err error) error {
 		return nil
 	}
 	if err == nil {
+		err = l.guard.require.unmet(fresh)
+	}
+	if err == nil {
 		err = l.guard.sessions.replace(l, fresh)
 	}
 	switch {

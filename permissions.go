@@ -60,19 +60,32 @@ func NewPermissions(scope, capability string) (Permissions, error) {
 // each identity, of which a renewal makes another. An error means that one of
 // them is malformed: it allows nothing.
 func (id *Identity) Permissions() (Permissions, error) {
-	scope, ok := id.Claims["scope"]
-	if !ok {
-		scope = id.Claims["scp"]
-	}
-	names, err := scopeText(scope)
+	names, err := claimedScope(id.Claims)
 	if err != nil {
 		return Permissions{}, fmt.Errorf("claim scope: %w", err)
 	}
-	capability, err := capabilityText(id.Claims["capability"])
+	text, err := capabilityText(id.Claims["capability"])
 	if err != nil {
 		return Permissions{}, fmt.Errorf("claim capability: %w", err)
 	}
-	return NewPermissions(names, capability)
+	list, err := parseCapability(text)
+	if err != nil {
+		return Permissions{}, fmt.Errorf("claim capability: %w", err)
+	}
+	return Permissions{scope: names, grants: list}, nil
+}
+
+// claimedScope returns the names in the claim "scope", or else in "scp".
+func claimedScope(claims Claims) ([]string, error) {
+	claim, ok := claims["scope"]
+	if !ok {
+		claim = claims["scp"]
+	}
+	text, err := scopeText(claim)
+	if err != nil {
+		return nil, err
+	}
+	return parseScope(text)
 }
 
 // Scope returns the names, sorted, with spaces between them.

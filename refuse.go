@@ -1,6 +1,7 @@
 package usher
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -92,6 +93,10 @@ func (g *guardState) refusePlain(w http.ResponseWriter, why *Refusal) {
 				challenge += ` error="invalid_token"` // RFC 6750 §3.1
 			}
 			h.Add("WWW-Authenticate", challenge)
+		}
+	case http.StatusForbidden:
+		if unmet, ok := errors.AsType[*unmetError](why.Cause); ok && (!g.basic || g.bearer) {
+			h.Add("WWW-Authenticate", unmet.challenge())
 		}
 	case http.StatusUpgradeRequired:
 		h.Set("Sec-WebSocket-Version", "13") // RFC 6455 §4.4

@@ -11,8 +11,10 @@ import (
 // interruption: those with the issuer, subject and session of id that came in by
 // one of routes (see [Guard.Route]), or by any if none is named. They now end
 // when id does, and their handlers see its claims at once. A connection that was
-// renewed with a credential of a later time keeps that. It returns how many
-// connections there are, here and, after Join, on all nodes that answer.
+// renewed with a credential of a later time keeps that. One on a route that
+// requires more than id is allowed (see [Guard.Require]) ends with 4403. It
+// returns how many connections there are, here and, after Join, on all nodes
+// that answer.
 //
 // id comes from a verifier: Renew believes it. The error is ErrForbidden if the
 // session belongs to another subject, ErrExpired or ErrRevoked if id is, and
@@ -100,7 +102,10 @@ func (s *Sessions) ofSession(id *Identity, routes []string) ([]*lease, error) {
 // nothing: a notice may overtake another, and fewer permissions must not become
 // more. It returns when the connection ends now.
 func (l *lease) renew(fresh *Identity, again asker) (ends time.Time, lives bool) {
-	lives, changed := l.take(fresh, again)
+	lives, changed, err := l.take(fresh, again)
+	if err != nil {
+		l.endLater(l.refused(err))
+	}
 	if changed {
 		e := l.visit.event(EventRenewed)
 		e.Carrier, e.Identity = l.carrier, fresh
@@ -110,18 +115,23 @@ func (l *lease) renew(fresh *Identity, again asker) (ends time.Time, lives bool)
 	return ends, lives
 }
 
-// take is renew without telling anybody.
-func (l *lease) take(fresh *Identity, again asker) (lives, changed bool) {
+// take is renew without telling anybody. Its error is a reason to end the
+// connection.
+func (l *lease) take(fresh *Identity, again asker) (lives, changed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.identity.Load()
 	switch {
 	case l.over:
-		return false, false
+		return false, false, nil
 	case !fresh.Issued.IsZero() && fresh.Issued.Before(now.Issued), fresh.same(now):
-		return true, false
-	case l.guard.sessions.replace(l, fresh) != nil:
-		return false, false
+		return true, false, nil
+	}
+	if err := l.guard.require.unmet(fresh); err != nil {
+		return false, false, err
+	}
+	if l.guard.sessions.replace(l, fresh) != nil {
+		return false, false, nil // Whoever revoked it, or ends the connection, sees to that.
 	}
 	if again != nil {
 		l.again = again
@@ -130,7 +140,7 @@ func (l *lease) take(fresh *Identity, again asker) (lives, changed bool) {
 	if l.timer != nil {
 		l.timer.Reset(l.plan(fresh))
 	}
-	return true, true
+	return true, true, nil
 }
 
 // same reports whether both come from one credential, which has a name.

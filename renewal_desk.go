@@ -103,6 +103,9 @@ func (d *renewalDesk) serve(w http.ResponseWriter, r *http.Request) {
 			no.note(door.guard, v, err)
 			continue
 		}
+		if err := door.guard.require.unmet(yes.identity); err != nil {
+			no.note(door.guard, v, err) // And its connections there end.
+		}
 		list = join(list, door, yes)
 	}
 	d.answer(w, r, list, no)
@@ -131,8 +134,9 @@ func (d *renewalDesk) answer(w http.ResponseWriter, r *http.Request, list []rene
 		}
 		all.merge(renewed)
 	}
+	_, unmet := errors.AsType[*unmetError](no.err)
 	switch {
-	case id == nil:
+	case id == nil, unmet && all.connections == 0:
 		no.refuse(w, r)
 	case all.connections == 0:
 		(&problem{http.StatusNotFound, "this session has no live connection"}).write(w)

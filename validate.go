@@ -9,7 +9,7 @@ import (
 // Validate says what is wrong with the Guard's fields, all of it, or nil. A
 // Guard without carriers is valid, and lets nobody in.
 func (g *Guard) Validate() error {
-	errs := []error{g.validateOrigins()}
+	errs := []error{g.validateOrigins(), g.Require.validate()}
 	for _, p := range g.Subprotocols {
 		if !isToken(p) || strings.HasPrefix(strings.ToLower(p), ownSubprotocols) {
 			errs = append(errs, fmt.Errorf("Subprotocols: %q is no subprotocol of an application", p))

@@ -91,7 +91,7 @@ func (k *checker) library(p path, err error) {
 
 // goNames are words of the library, each with what it is in the configuration.
 var goNames = strings.NewReplacer(
-	"Origins: ", "", "Hosts: ", "", "Subprotocols: ", "", "Limits: ", "", "Carriers: ", "",
+	"Origins: ", "", "Hosts: ", "", "Subprotocols: ", "", "Limits: ", "", "Require: ", "", "Carriers: ", "",
 	"FirstMessage", "first_message", "InsecureAnyOrigin", "insecure_any_origin", "Basic", "basic", "Ticket", "ticket",
 	"join its verifiers with AnyOf", "list its verifiers in one", "\n", "; ",
 )

@@ -26,6 +26,14 @@ func (k *checker) route(p path, r *Route) {
 		k.guard(p.with("subprotocols", i), &usher.Guard{Subprotocols: []string{s}})
 	}
 	k.unique(p.with("subprotocols"), r.Subprotocols)
+	for i, name := range r.Require.Scope {
+		k.guard(p.with("require", "scope", i), &usher.Guard{Require: usher.Requirement{Scope: []string{name}}})
+	}
+	for _, name := range sorted(r.Require.Claims) {
+		k.guard(p.with("require", "claims", name), &usher.Guard{Require: usher.Requirement{
+			Claims: map[string][]string{name: r.Require.Claims[name]},
+		}})
+	}
 	k.upstream(p, r)
 	k.headers(p, r)
 	k.carriers(p.with("carriers"), r)

@@ -82,6 +82,9 @@ func whole() *config.Config {
 				"X-Api-Key": {File: "secret"}, "Authorization": {Env: "USHER_BACKEND"},
 			},
 			AllowSetCookie: true,
+			Require: config.Require{
+				Scope: []string{"chat"}, Claims: map[string][]string{"tenant": {"acme", "globex"}},
+			},
 			Carriers: []*config.Carrier{
 				{Ticket: &config.Ticket{Verify: []string{"local", "app"}, Param: "ticket"}},
 				{Bearer: verify("local", "app")},

@@ -36,10 +36,22 @@ type Route struct {
 	Subprotocols []string `yaml:"subprotocols"`
 	// Ways to bring a credential, tried in this order; first_message is the last.
 	Carriers []*Carrier `yaml:"carriers" rule:"required"`
+	// What a client must be allowed to come in. It is asked again at each renewal.
+	Require Require `yaml:"require"`
 	// What the upstream is told about who is there.
 	Identity Identity `yaml:"identity"`
 	// Bounds of what waits, and of connections.
 	Limits Limits `yaml:"limits"`
+}
+
+// A Require says what a credential must allow, or say of its client. Others are
+// refused with 403, or 4403.
+type Require struct {
+	// Names that must all be in the scope: the claim scope, or scp. Default: none.
+	Scope []string `yaml:"scope"`
+	// Claims, each with the values of which it must be one, or an array with one
+	// of them in it. Default: none.
+	Claims map[string][]string `yaml:"claims"`
 }
 
 // An Identity says how the upstream learns who is there. A client's headers of

@@ -96,6 +96,7 @@ func (b *builder) newGuard(rc *config.Route, name string, carriers []usher.Carri
 	return &usher.Guard{
 		Carriers: carriers, Origins: rc.Origins, Hosts: hosts, TrustedProxies: trusted,
 		InsecureAnyOrigin: rc.InsecureAnyOrigin, Route: name,
+		Require: usher.Requirement{Scope: rc.Require.Scope, Claims: rc.Require.Claims},
 		Limits: usher.Limits{
 			Pending: rc.Limits.Pending, PendingPerAddress: rc.Limits.PendingPerAddress,
 			FirstMessage: rc.Limits.FirstMessage, Verify: rc.Limits.Verify,
