@@ -22,9 +22,10 @@ const (
 	lastRetry  = time.Minute
 )
 
-// A JWKS is a key set that is fetched from a URL (RFC 7517 §5) and kept up to
-// date. Set its fields, then call Start when the process starts, so that no
-// handshake waits for the first fetch. Without Start the first token does.
+// A JWKS is a key set that is fetched from a URL (RFC 7517 §5), its own or the
+// one that its issuer's configuration names, and kept up to date. Set its fields,
+// then call Start when the process starts, so that no handshake waits for the
+// first fetch. Without Start the first token does.
 // It must not be copied after first use.
 //
 // The document is fetched again after the time that its Cache-Control says,
@@ -36,8 +37,14 @@ const (
 // than one fetch at a time.
 type JWKS struct {
 	// URL is where the document is: https, or http on the loopback interface.
-	// Required.
+	// Required, but for Issuer.
 	URL string
+	// Issuer finds the URL instead, in the configuration that an issuer publishes
+	// (OpenID Connect Discovery §4, or else RFC 8414 §3), whenever keys are
+	// fetched: https, or http on the loopback interface. That document must name
+	// exactly this issuer, and an https issuer's keys must be at https too.
+	// Default: none.
+	Issuer string
 	// Client makes the requests. Its CheckRedirect, Jar and Timeout are not
 	// used. Default: one that keeps no connections.
 	Client *http.Client
@@ -84,8 +91,8 @@ type keyFetch struct {
 
 var errClosed = errors.New("key set is closed")
 
-// Validate reports a URL that will not be fetched, and a negative MaxStale or
-// Cooldown. As long as it is an error, nothing is fetched.
+// Validate reports a URL or Issuer that will not be asked, none or both of them,
+// and a negative MaxStale or Cooldown. As long as it is an error, nothing is fetched.
 func (j *JWKS) Validate() error {
 	if _, err := j.source(); err != nil {
 		return fmt.Errorf("jwks: %w", err)
@@ -264,9 +271,9 @@ func (j *JWKS) finish(f *keyFetch, s *keySnapshot, err error) {
 	close(f.done)
 	switch {
 	case err == nil:
-		j.logger().Debug("keys fetched", "host", hostOf(j.URL), "keys", len(s.keys.all), "next", s.due)
+		j.logger().Debug("keys fetched", "host", j.host(), "keys", len(s.keys.all), "next", s.due)
 	case !closed:
-		j.logger().Warn("keys not fetched", "host", hostOf(j.URL), "error", err)
+		j.logger().Warn("keys not fetched", "host", j.host(), "error", err)
 	}
 }
 

@@ -52,19 +52,25 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost")
 }
 
-// hostOf returns what of a URL may be logged.
-func hostOf(text string) string {
-	u, err := keyURL(text)
+// host returns what of the URL may be logged.
+func (j *JWKS) host() string {
+	u, err := j.source()
 	if err != nil {
 		return ""
 	}
 	return u.Host
 }
 
-// source returns where the document is, or why none is fetched.
+// source returns where the document is, or the issuer that says where, or why
+// none is fetched.
 func (j *JWKS) source() (*url.URL, error) {
-	if j.MaxStale < 0 || j.Cooldown < 0 {
+	switch {
+	case j.MaxStale < 0 || j.Cooldown < 0:
 		return nil, errors.New("negative time; leave it 0 for its default")
+	case j.URL != "" && j.Issuer != "":
+		return nil, errors.New("both a url and an issuer that says where it is")
+	case j.Issuer != "":
+		return issuerURL(j.Issuer)
 	}
 	return keyURL(j.URL)
 }
@@ -74,6 +80,12 @@ func (j *JWKS) get(ctx context.Context) (*keySnapshot, error) {
 	u, err := j.source()
 	if err != nil {
 		return nil, fmt.Errorf("fetch jwks: %w", err)
+	}
+	if j.Issuer != "" {
+		host := u.Host
+		if u, err = discoverKeys(ctx, j.client(u.Scheme == "http"), u, j.Issuer); err != nil {
+			return nil, fmt.Errorf("discover jwks at %s: %w", host, err)
+		}
 	}
 	keys, header, err := fetchKeys(ctx, j.client(u.Scheme == "http"), u)
 	if err != nil {
@@ -88,24 +100,41 @@ func (j *JWKS) get(ctx context.Context) (*keySnapshot, error) {
 }
 
 func fetchKeys(ctx context.Context, client *http.Client, u *url.URL) ([]Key, http.Header, error) {
+	body, header, err := fetchDocument(ctx, client, u, "application/jwk-set+json, application/json")
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := parseKeySet(body, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	return keys, header, nil
+}
+
+// A statusError is a status other than 200.
+type statusError int
+
+func (e statusError) Error() string {
+	if e >= 300 && e < 400 {
+		return fmt.Sprintf("status %d: redirects are refused", int(e))
+	}
+	return fmt.Sprintf("status %d", int(e))
+}
+
+// fetchDocument gets a document of at most maxKeyDocument bytes.
+func fetchDocument(ctx context.Context, client *http.Client, u *url.URL, accept string) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, nil, errors.New("malformed url")
 	}
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	req.Header.Set("Accept", accept)
 	resp, err := client.Do(req)
 	if err != nil {
-		if full, ok := errors.AsType[*url.Error](err); ok {
-			err = full.Err // Without the URL, whose query may hold a secret.
-		}
-		return nil, nil, err
+		return nil, nil, withoutURL(err)
 	}
 	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return nil, nil, fmt.Errorf("status %d: redirects are refused", resp.StatusCode)
-	case resp.StatusCode != http.StatusOK:
-		return nil, nil, fmt.Errorf("status %d", resp.StatusCode)
+	if resp.StatusCode != http.StatusOK {
+		return nil, nil, statusError(resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxKeyDocument+1))
 	if err != nil {
@@ -114,11 +143,16 @@ func fetchKeys(ctx context.Context, client *http.Client, u *url.URL) ([]Key, htt
 	if len(body) > maxKeyDocument {
 		return nil, nil, fmt.Errorf("more than %d bytes", maxKeyDocument)
 	}
-	keys, err := parseKeySet(body, false)
-	if err != nil {
-		return nil, nil, err
+	return body, resp.Header, nil
+}
+
+// withoutURL returns a client's error without the URL, whose query may hold a
+// secret.
+func withoutURL(err error) error {
+	if full, ok := errors.AsType[*url.Error](err); ok {
+		return full.Err
 	}
-	return keys, resp.Header, nil
+	return err
 }
 
 // client returns the client to fetch with. It follows no redirect, so that the

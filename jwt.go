@@ -62,7 +62,7 @@ type JWT struct {
 	// bytes. Default: 10,000; a negative one is none.
 	Cache int
 
-	known jwtCache
+	known tokenCache[knownJWT]
 	heads jwtHeads
 }
 

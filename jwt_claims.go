@@ -131,31 +131,42 @@ func (j *JWT) identity(claims Claims) (*datedIdentity, error) {
 	if !isAudience(claims["aud"], j.Audience) {
 		return nil, errors.New("for another audience")
 	}
-	id := &datedIdentity{Identity: Identity{Issuer: j.Issuer, Claims: claims}}
-	var err error
-	if id.Subject, err = textClaim(claims, "sub"); err != nil {
+	of, err := identityOf(claims, j.Issuer)
+	if err != nil {
 		return nil, err
 	}
-	if id.Subject == "" {
-		return nil, errors.New("no subject")
-	}
-	if id.Session, err = textClaim(claims, "sid"); err != nil {
-		return nil, err
-	}
-	if id.Token, err = textClaim(claims, "jti"); err != nil {
-		return nil, err
-	}
-	if id.Expires, err = timeClaim(claims, "exp"); err != nil {
-		return nil, err
-	}
-	if id.Expires.IsZero() {
+	if of.Expires.IsZero() {
 		return nil, errors.New("no expiry")
 	}
-	if id.Issued, err = timeClaim(claims, "iat"); err != nil {
-		return nil, err
-	}
+	id := &datedIdentity{Identity: of}
 	if id.notBefore, err = timeClaim(claims, "nbf"); err != nil {
 		return nil, err
+	}
+	return id, nil
+}
+
+// identityOf makes an identity of claims by their registered names. Whether its
+// times are good is not looked at.
+func identityOf(claims Claims, issuer string) (Identity, error) {
+	id := Identity{Issuer: issuer, Claims: claims}
+	var err error
+	if id.Subject, err = textClaim(claims, "sub"); err != nil {
+		return Identity{}, err
+	}
+	if id.Subject == "" {
+		return Identity{}, errors.New("no subject")
+	}
+	if id.Session, err = textClaim(claims, "sid"); err != nil {
+		return Identity{}, err
+	}
+	if id.Token, err = textClaim(claims, "jti"); err != nil {
+		return Identity{}, err
+	}
+	if id.Expires, err = timeClaim(claims, "exp"); err != nil {
+		return Identity{}, err
+	}
+	if id.Issued, err = timeClaim(claims, "iat"); err != nil {
+		return Identity{}, err
 	}
 	return id, nil
 }

@@ -26,7 +26,8 @@ const tokenTTL = 5 * time.Minute
 // way from a token to a verdict. Its tokens are JWTs signed with ES256 and good
 // for 5 minutes. It is safe for use by several goroutines.
 type Issuer struct {
-	// URL is the issuer's name, the claim "iss" of its tokens.
+	// URL is the issuer's name, the claim "iss" of its tokens, and where its
+	// configuration is found (OpenID Connect Discovery §4).
 	URL string
 	// Audience is the claim "aud" of its tokens, and what Verifier asks for.
 	// Set it before either is used. Default: "test".
@@ -53,6 +54,7 @@ func NewIssuer(t testing.TB) *Issuer {
 	i := &Issuer{Audience: "test", t: t, key: newSigningKey(t)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /keys.json", i.serveKeys)
+	mux.HandleFunc("GET /.well-known/openid-configuration", i.serveConfiguration)
 	i.server = httptest.NewServer(mux)
 	i.URL = i.server.URL
 	t.Cleanup(i.server.Close)
@@ -122,6 +124,14 @@ func (i *Issuer) current() signingKey {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.key
+}
+
+func (i *Issuer) serveConfiguration(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	doc := map[string]string{"issuer": i.URL, "jwks_uri": i.JWKSURL()}
+	if err := json.NewEncoder(w).Encode(doc); err != nil {
+		i.t.Errorf("serve configuration: %v", err)
+	}
 }
 
 func (i *Issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
