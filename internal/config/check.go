@@ -1,10 +1,8 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"net"
-	"regexp"
 	"strings"
 
 	"github.com/usher-ws/usher"
@@ -93,7 +91,7 @@ func (k *checker) library(p path, err error) {
 var goNames = strings.NewReplacer(
 	"Origins: ", "", "Hosts: ", "", "Subprotocols: ", "", "Limits: ", "", "Require: ", "", "Carriers: ", "",
 	"FirstMessage", "first_message", "InsecureAnyOrigin", "insecure_any_origin", "Basic", "basic", "Ticket", "ticket",
-	"join its verifiers with AnyOf", "list its verifiers in one", "\n", "; ",
+	"InsecureAnyAudience", "insecure_any_audience", "join its verifiers with AnyOf", "list its verifiers in one", "\n", "; ",
 )
 
 // inYAML returns what the library says in the words of the configuration.
@@ -107,72 +105,6 @@ func (k *checker) unique(p path, names []string) {
 			k.report(p.with(i), "in the list twice")
 		}
 		seen[name] = struct{}{}
-	}
-}
-
-var verifierName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
-
-func (k *checker) verifier(p path, name string, v *Verifier) {
-	if !verifierName.MatchString(name) {
-		k.report(p, "want a name of letters, digits, '_', '.' and '-'")
-	}
-	if v == nil || !k.reports.clean(p) {
-		return
-	}
-	switch {
-	case v.JWT != nil:
-		k.jwt(p.with("jwt"), v.JWT)
-	case v.Ask != nil:
-		for _, header := range sorted(v.Ask.Headers) {
-			if v.Ask.Headers[header] == "" {
-				k.report(p.with("ask", "headers", string(header)), "empty; want the name of a claim")
-			}
-		}
-	default:
-		at := p.with("htpasswd")
-		if _, ok := k.readable(at, v.Htpasswd); ok {
-			_, err := usher.ReadHtpasswd(string(v.Htpasswd))
-			k.library(at, err)
-		}
-	}
-}
-
-// identityType is the "typ" of what identity.jwt sets. Who was told it, an
-// upstream, must not get in as the client.
-const identityType = "usher-identity+jwt"
-
-func (k *checker) jwt(p path, j *JWT) {
-	for i, typ := range j.Types {
-		if plain := strings.TrimPrefix(strings.ToLower(typ), "application/"); plain == identityType {
-			k.report(p.with("types", i), "is what upstreams are told who is there by; no credential of a client's")
-		}
-	}
-	var given []string
-	for _, source := range []struct {
-		key string
-		set bool
-	}{{"jwks", j.JWKS != ""}, {"hs256_secret_file", j.HS256SecretFile != ""}, {"keys_file", j.KeysFile != ""}} {
-		if source.set {
-			given = append(given, source.key)
-		}
-	}
-	if len(given) != 1 {
-		k.report(p, "got %s; want one of jwks, hs256_secret_file and keys_file", cmp.Or(oneOf(given, "and"), "no keys"))
-		return
-	}
-	switch at := p.with(given[0]); {
-	case j.JWKS != "":
-		k.library(at, (&usher.JWKS{URL: string(j.JWKS)}).Validate())
-	case j.KeysFile != "":
-		if _, ok := k.readable(at, j.KeysFile); ok {
-			_, err := usher.ReadKeys(string(j.KeysFile))
-			k.library(at, err)
-		}
-	default:
-		if content, ok := k.readable(at, j.HS256SecretFile); ok {
-			_, err := usher.HS256(usher.NewSecret(string(trimNewline(content))))
-			k.library(at, err)
-		}
 	}
 }
 

@@ -145,7 +145,7 @@ func (k *checker) verify(p path, c *Carrier, r *Route) {
 		case !known:
 			k.report(at, "no verifier has this name%s", k.otherVerifiers(name))
 		case v == nil:
-		case c.Basic != nil && v.JWT != nil:
+		case c.Basic != nil && (v.JWT != nil || v.Introspect != nil):
 			k.report(at, "judges tokens, and basic brings passwords; want a verifier with htpasswd or ask")
 		case c.Basic == nil && v.Htpasswd != "":
 			k.report(at, "judges passwords, which only the carrier basic brings")

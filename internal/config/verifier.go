@@ -6,6 +6,8 @@ import "time"
 type Verifier struct {
 	// Judges JSON Web Tokens (RFC 7519).
 	JWT *JWT `yaml:"jwt"`
+	// Asks the authorization server that made the token (RFC 7662).
+	Introspect *Introspect `yaml:"introspect"`
 	// Asks a server of the user's own.
 	Ask *Ask `yaml:"ask"`
 	// File with user:hash lines, the hashes bcrypt or argon2id. Judges the
@@ -13,13 +15,17 @@ type Verifier struct {
 	Htpasswd File `yaml:"htpasswd"`
 }
 
-// A JWT says which tokens are good. Exactly one of jwks, hs256_secret_file and
-// keys_file is given.
+// A JWT says which tokens are good. Exactly one of discover, jwks,
+// hs256_secret_file and keys_file is given.
 type JWT struct {
 	// What the claim "iss" must be, exactly.
 	Issuer string `yaml:"issuer" rule:"required"`
 	// What must be among the claim "aud".
 	Audience string `yaml:"audience" rule:"required"`
+	// Whether the issuer's own configuration says where its keys are (OpenID
+	// Connect Discovery §4, or else RFC 8414 §3): issuer is then a URL, https or
+	// http on loopback. Default: false.
+	Discover bool `yaml:"discover" default:"false"`
 	// URL of the issuer's JWK Set (RFC 7517 §5): https, or http on loopback.
 	JWKS URL `yaml:"jwks"`
 	// File with the secret of HS256, at least 32 bytes; a newline at its end
@@ -33,6 +39,33 @@ type JWT struct {
 	// Header "typ" of tokens that are accepted, without regard to case and to
 	// "application/"; "" is a token without one. Default: JWT, at+jwt and "".
 	Types []string `yaml:"types"`
+}
+
+// An Introspect is a question to the authorization server that made the token
+// (RFC 7662). It is asked about no token that another verifier beside it knows.
+type Introspect struct {
+	// Introspection endpoint: https, or http on loopback.
+	URL URL `yaml:"url" rule:"required"`
+	// Whose tokens these are. Where an answer has "iss", it must be this, exactly.
+	Issuer string `yaml:"issuer" rule:"required"`
+	// What must be among "aud" of the answer. Required but for
+	// insecure_any_audience.
+	Audience string `yaml:"audience"`
+	// Whether tokens count that were made for any service of the issuer's: for
+	// one whose answers have no "aud". Default: false.
+	InsecureAnyAudience bool `yaml:"insecure_any_audience" default:"false"`
+	// What the server knows the gateway by.
+	ClientID string `yaml:"client_id" rule:"required"`
+	// File with the secret that goes with it; a newline at its end does not count.
+	ClientSecretFile File `yaml:"client_secret_file" rule:"required"`
+	// How long an answer counts, and so how long a token that was revoked there
+	// may live on here. Default: 1m.
+	MaxAge time.Duration `yaml:"max_age" default:"1m"`
+	// How long the answer may take. Browsers hold back other handshakes while
+	// one waits. Default: 2s.
+	Timeout time.Duration `yaml:"timeout" default:"2s"`
+	// How many questions there are at one time. Default: 64.
+	MaxConcurrent int `yaml:"max_concurrent" default:"64"`
 }
 
 // An Ask is a question to a server of the user's own: a request with just the

@@ -32,11 +32,14 @@ type kept struct {
 	leave   func() // Takes the sessions off the engine.
 
 	// Guarded by the server's changing.
-	keySets   map[string]*usher.JWKS     // By URL.
+	keySets   map[keySource]*usher.JWKS
 	passwords map[string]*usher.Htpasswd // By file.
 	pools     map[string]*gateway.Pool   // By all that they are made of.
-	asks      []*gateway.Ask
+	asks      []idler
 }
+
+// An idler keeps connections for its next question.
+type idler interface{ CloseIdle() }
 
 func (k *kept) observe(ctx context.Context, e usher.Event) {
 	k.explanations.Observe(e)
@@ -45,8 +48,8 @@ func (k *kept) observe(ctx context.Context, e usher.Event) {
 
 // start begins to fetch the keys that a new site uses and the last did not.
 func (k *kept) start(b *builder) {
-	for url, keys := range b.keySets {
-		if k.keySets[url] == keys {
+	for from, keys := range b.keySets {
+		if k.keySets[from] == keys {
 			continue
 		}
 		if err := keys.Start(context.Background()); err != nil { // Until it is closed.
@@ -58,8 +61,8 @@ func (k *kept) start(b *builder) {
 // adopt takes over what a site has that is now in force. What no site uses any
 // more is closed.
 func (k *kept) adopt(b *builder) {
-	for url, keys := range k.keySets {
-		if b.keySets[url] == nil {
+	for from, keys := range k.keySets {
+		if b.keySets[from] == nil {
 			_ = keys.Close()
 		}
 	}

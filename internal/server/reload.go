@@ -108,7 +108,7 @@ func (s *Server) warnOfFixed(old, c *config.Config) {
 }
 
 // fetchAhead waits until each set has keys, or for keysTime.
-func fetchAhead(sets map[string]*usher.JWKS) {
+func fetchAhead(sets map[keySource]*usher.JWKS) {
 	ctx, cancel := context.WithTimeout(context.Background(), keysTime)
 	defer cancel()
 	var fetching sync.WaitGroup

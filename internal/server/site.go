@@ -39,15 +39,15 @@ type builder struct {
 	*kept
 	config    *config.Config
 	verifiers map[string]usher.Verifier
-	keySets   map[string]*usher.JWKS
+	keySets   map[keySource]*usher.JWKS
 	passwords map[string]*usher.Htpasswd
 	pools     map[string]*gateway.Pool
-	asks      []*gateway.Ask
+	asks      []idler
 }
 
 func newBuilder(k *kept, c *config.Config) *builder {
 	return &builder{
-		kept: k, config: c, verifiers: make(map[string]usher.Verifier), keySets: make(map[string]*usher.JWKS),
+		kept: k, config: c, verifiers: make(map[string]usher.Verifier), keySets: make(map[keySource]*usher.JWKS),
 		passwords: make(map[string]*usher.Htpasswd), pools: make(map[string]*gateway.Pool),
 	}
 }
@@ -81,8 +81,8 @@ func (b *builder) build() (*site, error) {
 		}
 	}
 	for name, v := range c.Verifiers {
-		if v.JWT != nil && b.keySets[string(v.JWT.JWKS)] != nil {
-			st.keys[name] = b.keySets[string(v.JWT.JWKS)]
+		if keys := b.keySets[sourceOf(v)]; keys != nil {
+			st.keys[name] = keys
 		}
 	}
 	st.own[ticketsPath], st.own[csrfPath] = desks, proofs

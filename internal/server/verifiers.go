@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/config"
@@ -56,8 +57,18 @@ func (f forRoute) Validate() error {
 }
 
 // anyOf returns the verifiers of these names as one. A cookie is the name of the
-// cookie that they judge the value of, or "".
+// cookie that they judge the value of, or "". Those that ask another server
+// about any token come last: it is told none that another verifier knows.
 func (b *builder) anyOf(names []string, cookie string) (usher.Verifier, error) {
+	var first, last []string
+	for _, name := range names {
+		if v := b.config.Verifiers[name]; v != nil && v.Introspect != nil {
+			last = append(last, name)
+		} else {
+			first = append(first, name)
+		}
+	}
+	names = slices.Concat(first, last)
 	list := make([]usher.Verifier, 0, len(names))
 	for _, name := range names {
 		v, err := b.verifier(name, cookie)
@@ -97,22 +108,24 @@ func (b *builder) verifier(name, cookie string) (usher.Verifier, error) {
 func (b *builder) makeVerifier(v *config.Verifier, cookie string) (usher.Verifier, error) {
 	switch {
 	case v.JWT != nil:
-		return b.jwt(v.JWT)
+		return b.jwt(v.JWT, sourceOf(v))
+	case v.Introspect != nil:
+		return b.introspection(v.Introspect)
 	case v.Ask != nil:
 		return b.ask(v.Ask, cookie)
 	}
 	return b.htpasswd(string(v.Htpasswd))
 }
 
-func (b *builder) jwt(c *config.JWT) (usher.Verifier, error) {
+func (b *builder) jwt(c *config.JWT, from keySource) (usher.Verifier, error) {
 	j := &usher.JWT{Issuer: c.Issuer, Audience: c.Audience, Types: c.Types, Leeway: c.Leeway}
 	if c.Leeway == 0 {
 		j.Leeway = -1 // The configuration's default is filled in: this 0 was written.
 	}
 	var err error
 	switch {
-	case c.JWKS != "":
-		j.Keys = b.jwks(string(c.JWKS))
+	case from != keySource{}:
+		j.Keys = b.jwks(from)
 	case c.KeysFile != "":
 		j.Keys, err = usher.ReadKeys(string(c.KeysFile))
 	default:
@@ -127,17 +140,49 @@ func (b *builder) jwt(c *config.JWT) (usher.Verifier, error) {
 	return j, nil
 }
 
-// jwks returns the key set at url: one for all who use it, and the last site's
-// if that had it, so that a reload forgets no keys.
-func (b *builder) jwks(url string) *usher.JWKS {
-	keys := b.keySets[url]
+// A keySource is where a key set comes from: an address, or the issuer that says
+// which.
+type keySource struct{ url, issuer string }
+
+// sourceOf returns where a verifier fetches its keys; zero if nowhere.
+func sourceOf(v *config.Verifier) keySource {
+	switch {
+	case v.JWT == nil:
+		return keySource{}
+	case v.JWT.Discover:
+		return keySource{issuer: v.JWT.Issuer}
+	}
+	return keySource{url: string(v.JWT.JWKS)}
+}
+
+// jwks returns the key set of a source: one for all who use it, and the last
+// site's if that had it, so that a reload forgets no keys.
+func (b *builder) jwks(from keySource) *usher.JWKS {
+	keys := b.keySets[from]
 	if keys == nil {
-		if keys = b.kept.keySets[url]; keys == nil {
-			keys = &usher.JWKS{URL: url, Log: b.log}
+		if keys = b.kept.keySets[from]; keys == nil {
+			keys = &usher.JWKS{URL: from.url, Issuer: from.issuer, Log: b.log}
 		}
-		b.keySets[url] = keys
+		b.keySets[from] = keys
 	}
 	return keys
+}
+
+// introspection returns the verifier that asks whoever made a token.
+func (b *builder) introspection(c *config.Introspect) (usher.Verifier, error) {
+	secret, err := readSecret(string(c.ClientSecretFile))
+	if err != nil {
+		return nil, err
+	}
+	i := &usher.Introspection{
+		URL: string(c.URL), Issuer: c.Issuer, Audience: c.Audience, InsecureAnyAudience: c.InsecureAnyAudience,
+		ClientID: c.ClientID, ClientSecret: secret, MaxAge: c.MaxAge, Timeout: c.Timeout, MaxConcurrent: c.MaxConcurrent,
+	}
+	if err := i.Validate(); err != nil {
+		return nil, err
+	}
+	b.asks = append(b.asks, i)
+	return i, nil
 }
 
 // htpasswd returns the users in a file: the last site's if it had them, since
