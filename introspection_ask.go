@@ -103,6 +103,9 @@ func (i *Introspection) identity(claims Claims, asked time.Time) (Identity, erro
 	if err != nil {
 		return Identity{}, err
 	}
+	if id.Subject == "" {
+		return Identity{}, errors.New("no subject")
+	}
 	begins, err := timeClaim(claims, "nbf")
 	if err != nil {
 		return Identity{}, err

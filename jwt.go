@@ -102,21 +102,44 @@ func (j *JWT) Verify(ctx context.Context, c Credential) (*Identity, error) {
 	if c.Kind != KindToken {
 		return nil, ErrUnrecognized
 	}
+	id, err := j.judge(ctx, c.Secret, true)
+	if err != nil {
+		return nil, err
+	}
+	return &id.Identity, nil
+}
+
+// Claims judges a token that need not be about anybody, such as a logout token
+// (OpenID Connect Back-Channel Logout §2.4), by all the rules of Verify but the
+// one for "sub", and returns what it says.
+func (j *JWT) Claims(ctx context.Context, token Secret) (Claims, error) {
+	id, err := j.judge(ctx, token, false)
+	if err != nil {
+		return nil, err
+	}
+	return id.Claims, nil
+}
+
+// judge judges a token, which may have to be about somebody. What it returns is
+// the caller's own.
+func (j *JWT) judge(ctx context.Context, token Secret, somebody bool) (*datedIdentity, error) {
 	if err := j.required(); err != nil {
 		return nil, fmt.Errorf("verify jwt: %w: %w", ErrUnavailable, err)
 	}
-	token := c.Secret.Reveal()
-	if len(token) > MaxToken {
-		return nil, fmt.Errorf("verify jwt: token of %d bytes, at most %d", len(token), MaxToken)
+	if n := len(token.Reveal()); n > MaxToken {
+		return nil, fmt.Errorf("verify jwt: token of %d bytes, at most %d", n, MaxToken)
 	}
-	id, err := j.recall(ctx, c.Secret)
+	id, err := j.recall(ctx, token)
+	if err == nil && somebody && id.Subject == "" {
+		err = errors.New("no subject")
+	}
 	if err == nil {
 		err = j.checkTimes(id, time.Now())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("verify jwt: %w", err)
 	}
-	return &id.Identity, nil
+	return id, nil
 }
 
 // recall judges a token that may be remembered, all but its times. What it

@@ -126,7 +126,7 @@ type datedIdentity struct {
 }
 
 // identity judges the claims of a token whose signature is good (RFC 7519
-// §4.1, RFC 9068 §4), all but the times.
+// §4.1, RFC 9068 §4), all but the times and the subject.
 func (j *JWT) identity(claims Claims) (*datedIdentity, error) {
 	if !isAudience(claims["aud"], j.Audience) {
 		return nil, errors.New("for another audience")
@@ -146,15 +146,12 @@ func (j *JWT) identity(claims Claims) (*datedIdentity, error) {
 }
 
 // identityOf makes an identity of claims by their registered names. Whether its
-// times are good is not looked at.
+// times are good, and whether it has a subject, is not looked at.
 func identityOf(claims Claims, issuer string) (Identity, error) {
 	id := Identity{Issuer: issuer, Claims: claims}
 	var err error
 	if id.Subject, err = textClaim(claims, "sub"); err != nil {
 		return Identity{}, err
-	}
-	if id.Subject == "" {
-		return Identity{}, errors.New("no subject")
 	}
 	if id.Session, err = textClaim(claims, "sid"); err != nil {
 		return Identity{}, err

@@ -154,12 +154,14 @@ func (s *Sessions) accept(id *Identity) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return full, s.admits(full)
+	return full, s.Admits(full)
 }
 
-// admits reports why a credential that its verifier takes is refused all the
-// same.
-func (s *Sessions) admits(id *Identity) error {
+// Admits reports why a credential is refused that its verifier takes: it was
+// revoked, or is so old that nobody knows any more whether it was. It asks no
+// network. A Guard does this by itself; it is for those who give one credential
+// for another.
+func (s *Sessions) Admits(id *Identity) error {
 	now := time.Now()
 	if !s.private && !id.Recheck && !id.Issued.IsZero() && now.Sub(id.Issued) > s.keep() {
 		return fmt.Errorf("%w: issued %v ago, and revocations are kept for %v", ErrExpired,
