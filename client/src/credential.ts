@@ -9,7 +9,7 @@ export interface Attempt {
   /** Sent as soon as the connection is open. */
   first?: string;
   /** Seconds until the session ends, where the desk has said so. */
-  lives?: number;
+  lives?: number | undefined;
 }
 
 /** A header that no form can send: the desk wants one beside a cookie. */
@@ -24,18 +24,18 @@ export class Credentials {
   readonly #tokens: Tokens | undefined;
   readonly #fetch: typeof fetch;
 
-  constructor(url: string | URL, options: Options) {
+  constructor(url: string | URL, options: Options, timeout: number) {
     this.url = new URL(url, globalThis.location?.href);
     this.url.protocol = this.url.protocol.replace(/^http/, 'ws');
     const { protocol, hash, username, password } = this.url;
     if (!/^wss?:$/.test(protocol) || hash || username || password) {
-      throw new SyntaxError('want a URL of ws or wss, without fragment and credentials');
+      throw new SyntaxError('want a ws URL without fragment and credentials');
     }
     this.#options = options;
     this.#carrier = options.carrier ?? 'ticket';
     this.#protocols = [options.protocols ?? []].flat();
     this.#fetch = options.fetch ?? globalThis.fetch;
-    if (options.getToken) this.#tokens = new Tokens(options.getToken, options.share);
+    if (options.getToken) this.#tokens = new Tokens(options.getToken, timeout, options.share);
     const needs = this.#carrier === 'subprotocol' && !this.#protocols.length ? 'protocols, for the server to select one'
       : !this.#tokens && /subpr|first|query/.test(this.#carrier) ? 'getToken'
       : '';
@@ -54,9 +54,9 @@ export class Credentials {
     switch (this.#carrier) {
       case 'ticket': {
         const given = await this.#ticket(why, signal);
-        const { ticket, session_expires_in } = typeof given === 'string' ? { ticket: given, session_expires_in: undefined } : given;
-        if (typeof ticket !== 'string' || ticket === '') throw new UsherError('there is no ticket in the answer');
-        if (session_expires_in !== undefined) to.lives = session_expires_in;
+        const { ticket, session_expires_in: lives }: Exclude<Ticket, string> = Object(typeof given === 'string' ? { ticket: given } : given);
+        if (!ticket || typeof ticket !== 'string') throw new UsherError('no ticket in the answer');
+        to.lives = lives;
         // Beside a subprotocol it is not even in the URL.
         if (to.protocols.length > 0) to.protocols.push(`usher.ticket.${ticket}`);
         else to.url = this.#with('ticket', ticket);
@@ -71,6 +71,8 @@ export class Credentials {
       case 'first_message':
         to.first = JSON.stringify({ type: 'auth', token: await this.#token(why, signal), ack: true });
         break;
+      case 'cookie':
+        if (this.#tokens) to.url = this.#with('csrf_token', await this.#token(why, signal));
     }
     return to;
   }
@@ -78,8 +80,9 @@ export class Credentials {
   /** Renews the session's live connections, and returns for how many seconds. */
   async renew(why: Why | 'same', signal: AbortSignal): Promise<number> {
     const { renewal } = this.#options;
-    const answer = await this.#post(renewal || '/usher/v1/sessions/renew', why, signal);
-    return (answer as { expires_in: number }).expires_in;
+    const { expires_in } = (await this.#post(renewal || '/usher/v1/sessions/renew', why, signal)) as { expires_in: number };
+    if (!(expires_in >= 0)) throw new UsherError('no expires_in in the answer');
+    return expires_in;
   }
 
   close(): void {

@@ -10,32 +10,25 @@ export class UsherError extends Error {
   /** What the operator can look up: `usher explain ID`. Empty where the server gave none. */
   readonly id: string;
 
-  constructor(word: string, at: { code?: number; status?: number; id?: string; cause?: unknown } = {}) {
-    const id = at.id ?? '';
-    super(id && !word.endsWith(id) ? `${word} (${id})` : word, 'cause' in at ? { cause: at.cause } : undefined);
+  constructor(word: string, { code = 0, status = 0, id = '', cause }: { code?: number; status?: number; id?: string | undefined; cause?: unknown } = {}) {
+    super(id ? `${word} (${id})` : word, cause === undefined ? cause : { cause });
     this.word = word;
     this.id = id;
-    this.code = at.code ?? 0;
-    this.status = at.status ?? 0;
+    this.code = code;
+    this.status = status;
   }
 }
 
 /** Reads a Close frame: the reason is a word, a space and the explain id. */
 export function closeError(code: number, reason: string): UsherError {
-  const [, word, id] = /^([a-z_]+) ([A-Z2-7]{12})$/.exec(reason) ?? [];
-  return new UsherError(word ?? (reason || (code === 1006 ? 'connection lost' : `closed with ${code}`)), {
-    code,
-    ...(id ? { id } : {}),
-  });
+  const otherwise = reason || (code === 1006 ? 'connection lost' : `closed with ${code}`);
+  const [, word = otherwise, id] = /^([a-z_]+) ([A-Z2-7]{12})$/.exec(reason) ?? [];
+  return new UsherError(word, { code, id });
 }
 
-/** Reads an answer that is no 200: RFC 9457. */
+/** Reads an answer that is no 200: RFC 9457, or whatever stands in between. */
 export async function answerError(answer: Response): Promise<UsherError> {
-  const problem: unknown = await answer.json().catch(() => undefined);
-  const { detail, title, explain_id } = (typeof problem === 'object' && problem ? problem : {}) as Record<string, unknown>;
-  const word = [detail, title].find((text) => typeof text === 'string' && text !== '') as string | undefined;
-  return new UsherError(word ?? `HTTP ${answer.status}`, {
-    status: answer.status,
-    ...(typeof explain_id === 'string' ? { id: explain_id } : {}),
-  });
+  const { status } = answer;
+  const { detail, title, explain_id: id } = Object(await answer.json().catch(() => 0));
+  return new UsherError(`${detail || title || `HTTP ${status}`}`, { status, id });
 }

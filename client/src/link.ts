@@ -44,19 +44,18 @@ export class Link {
 
   /** Ends it, and waits for the peer's answer at most 5 s. */
   close(code?: number, reason?: string): void {
+    this.socket.close(code, reason); // It throws where code or reason may not be.
     this.#timer ??= setTimeout(() => this.#end(lost), goodbyeTime);
-    this.socket.close(code, reason);
   }
 
   /** Ends it without telling anybody any more. */
-  drop(code = 1000): void {
+  drop(): void {
     this.#ears = undefined;
     clearTimeout(this.#timer);
     const { socket } = this;
-    socket.onopen = () => socket.close(code);
-    socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onclose = null;
     socket.onerror = () => {}; // The package ws throws where nobody listens.
-    if (socket.readyState < 2) socket.close(code);
+    if (socket.readyState < 2) socket.close(1000);
   }
 
   #end(end: Ended): void {

@@ -9,7 +9,7 @@ export type Ticket = string | { ticket: string; session_expires_in?: number };
 
 /**
  * How the credential travels. `ticket` is the safe way, and the default: it admits
- * once, so it may be seen in logs. `cookie` sends nothing by itself.
+ * once, so it may be seen in logs. `cookie` leaves it to the browser.
  */
 export type Carrier = 'ticket' | 'subprotocol' | 'first_message' | 'query' | 'cookie';
 
@@ -17,7 +17,8 @@ export interface Options {
   /**
    * Returns the token to connect with. It is asked at every attempt and before
    * each renewal, unless the last token said that it is good for longer. With
-   * the carrier `ticket` the token is shown to the desk. Default: the desk judges
+   * the carrier `ticket` the token is shown to the desk; with `cookie` it is the
+   * CSRF token. An error with `status` 403 ends the whole. Default: the desk judges
    * the page's cookie.
    */
   getToken?: (why: Why, signal: AbortSignal) => Token | Promise<Token>;
@@ -29,7 +30,7 @@ export interface Options {
   protocols?: string | string[];
   /** The route, as the gateway calls it. Default: the path of the URL. */
   route?: string;
-  /** The query parameter of a ticket or token. Default: `ticket` or `access_token`. */
+  /** The query parameter of a ticket or token. Default: `ticket`, `access_token` or `csrf_token`. */
   param?: string;
   /** Where tickets are. Default: `/usher/v1/tickets` at the URL's host. */
   desk?: string | URL;

@@ -1,5 +1,5 @@
 import { closes, type Then } from './closes.js';
-import { Credentials } from './credential.js';
+import { Credentials, type Attempt } from './credential.js';
 import { closeError, UsherError } from './error.js';
 import { event, type CloseEvent, type DownEvent, type FailEvent, type RenewEvent, type SocketEvents } from './events.js';
 import { Link, lost, type Ended } from './link.js';
@@ -31,14 +31,14 @@ export interface UsherSocket {
  * time, and `close` once, when it does not come back.
  */
 export class UsherSocket extends EventTarget {
-  static readonly CONNECTING = 0;
-  static readonly OPEN = 1;
-  static readonly CLOSING = 2;
-  static readonly CLOSED = 3;
-  readonly CONNECTING = 0;
-  readonly OPEN = 1;
-  readonly CLOSING = 2;
-  readonly CLOSED = 3;
+  declare static readonly CONNECTING: 0;
+  declare static readonly OPEN: 1;
+  declare static readonly CLOSING: 2;
+  declare static readonly CLOSED: 3;
+  declare readonly CONNECTING: 0;
+  declare readonly OPEN: 1;
+  declare readonly CLOSING: 2;
+  declare readonly CLOSED: 3;
 
   onopen: Handler<Event> = null;
   onmessage: Handler<MessageEvent> = null;
@@ -48,6 +48,8 @@ export class UsherSocket extends EventTarget {
   onclose: Handler<CloseEvent> = null;
 
   readonly #options: Options;
+  readonly #make: NonNullable<Options['WebSocket']>;
+  readonly #timeout: number;
   readonly #credentials: Credentials;
   readonly #min: number;
   readonly #max: number;
@@ -68,7 +70,10 @@ export class UsherSocket extends EventTarget {
   constructor(url: string | URL, options: Options = {}) {
     super();
     this.#options = options;
-    this.#credentials = new Credentials(url, options);
+    this.#make = options.WebSocket ?? globalThis.WebSocket;
+    if (!this.#make) throw new TypeError('no WebSocket here: pass one');
+    this.#timeout = options.timeout ?? 15_000;
+    this.#credentials = new Credentials(url, options, this.#timeout);
     this.#min = options.backoff?.min ?? 500;
     this.#max = Math.max(this.#min, options.backoff?.max ?? 30_000);
     this.#unwatch = watch({ hide: () => this.#hide(), show: () => this.#show() });
@@ -137,29 +142,33 @@ export class UsherSocket extends EventTarget {
 
   async #attempt(why: Why): Promise<void> {
     const signal = this.#rest();
-    const { timeout = 15_000 } = this.#options;
     this.#timer = setTimeout(() => {
       this.#link?.drop();
-      this.#fail(new UsherError('attempt took too long'), 'wait');
-    }, timeout);
+      this.#fail(new UsherError('took too long'), 'wait');
+    }, this.#timeout);
     try {
       const to = await orAborted(this.#credentials.attempt(why, signal), signal);
-      this.#waits = to.first !== undefined;
-      const make = this.#options.WebSocket ?? globalThis.WebSocket;
-      if (!make) throw new UsherError('there is no WebSocket here: pass one in the options');
-      this.#link = new Link(make, to, {
+      if (!signal.aborted) this.#dial(to);
+    } catch (error) {
+      if (signal.aborted) return;
+      const told = error instanceof UsherError ? error : new UsherError('no credential', { cause: error, status: statusOf(error) });
+      this.#fail(told, told.status === 401 ? 'fresh' : isFinal(told.status) ? 'stop' : 'wait');
+    }
+  }
+
+  #dial(to: Attempt): void {
+    this.#waits = to.first !== undefined;
+    try {
+      this.#link = new Link(this.#make, to, {
         open: () => !this.#waits && this.#open(to.lives),
         message: (event) => this.#message(event),
         ended: (end) => this.#ended(end),
       });
       if (this.#binaryType) this.#link.socket.binaryType = this.#binaryType;
     } catch (error) {
-      if (signal.aborted) return;
-      const { name } = error as Error;
-      const told = error instanceof UsherError ? error : new UsherError('no credential', { cause: error });
-      // A CSP, or a URL that no attempt can make better.
-      if (name === 'SecurityError' || name === 'SyntaxError') return this.#stop(told);
-      this.#fail(told, told.status === 401 ? 'fresh' : told.status === 403 || told.status === 404 ? 'stop' : 'wait');
+      // A policy of the page, or what no attempt can make better. The platform's
+      // own words may quote the URL, and with it the credential.
+      this.#finish(lost, new UsherError(`WebSocket: ${(error as Error).name}`));
     }
   }
 
@@ -200,25 +209,26 @@ export class UsherSocket extends EventTarget {
     this.#link = undefined;
     const { reconnect = true } = this.#options;
     if (then === 'fresh' && ++this.#refused > refusals) then = 'stop';
-    const again = typeof reconnect === 'function' ? reconnect({ code: end.code, reason: end.reason }) : reconnect;
-    if (then === 'stop' || !again) return this.#stop(error, end);
+    let again;
+    try {
+      again = then !== 'stop' && (typeof reconnect === 'function' ? reconnect({ code: end.code, reason: end.reason }) : reconnect);
+    } finally {
+      // Also where the application's function throws, which the platform reports.
+      if (!again) this.#finish(end, error);
+    }
+    if (!again) return;
     this.#rest();
     this.#state = 0;
     const soon = (then === 'fresh' && this.#refused === 1) || then === 'now';
-    const top = Math.min(this.#max, this.#min * 2 ** this.#failures++);
+    const pause = this.#pause(this.#failures++);
     // Tokens say the second that they are from: one from that of a revocation is refused.
     const least = this.#refused > 1 ? 1000 : 0;
-    const wait = least + (soon && this.#failures === 1 ? Math.random() * this.#min : top * (0.5 + Math.random() / 2));
+    const wait = least + (soon && this.#failures === 1 ? Math.random() * this.#min : pause);
     if (!this.#hidden) this.#timer = setTimeout(() => void this.#attempt(then === 'fresh' ? 'refused' : 'reconnect'), wait);
     this.#tell(event('down', { error, wait: this.#hidden ? Infinity : wait }));
   }
 
-  #stop(error: UsherError, end: Ended = lost): void {
-    this.#state = 2;
-    this.#rest();
-    this.#finish(end, error);
-  }
-
+  /** Ends the whole, once. */
   #finish(end: Ended, error?: UsherError): void {
     if (this.#state === 3) return;
     this.#state = 3;
@@ -229,15 +239,21 @@ export class UsherSocket extends EventTarget {
     this.#tell(event('close', { ...end, error }));
   }
 
+  /** How long to wait after so many failures in a row: longer each time, and never as long as others. */
+  #pause(failures: number): number {
+    return Math.min(this.#max, this.#min * 2 ** failures) * (0.5 + Math.random() / 2);
+  }
+
   /** Renews in good time: when a fifth is left, and some seconds at least. */
   #plan(lives: number): void {
     const left = lives * 1000;
     const ahead = Math.min(left / 2, Math.max(left / 5, 10_000));
     clearTimeout(this.#renewal);
-    this.#renewal = setTimeout(() => void this.#renew('renew'), Math.min(longest, (left - ahead) * (0.9 + Math.random() / 10)));
+    const wait = (left - ahead) * (0.9 + Math.random() / 10);
+    this.#renewal = setTimeout(() => void this.#renew('renew'), Math.max(this.#min, Math.min(longest, wait || longest)));
   }
 
-  async #renew(why: Why | 'same'): Promise<void> {
+  async #renew(why: Why | 'same', failures = 1): Promise<void> {
     const { signal } = this.#turn;
     try {
       const lives = await orAborted(this.#credentials.renew(why, signal), signal);
@@ -246,31 +262,44 @@ export class UsherSocket extends EventTarget {
       this.#tell(event('renew', { expires_in: lives }));
     } catch (error) {
       if (signal.aborted) return;
-      const { status } = error as UsherError;
+      const status = statusOf(error);
       // No such session, or it may not: then it ends when it does, and the code says why.
-      if (status === 403 || status === 404) return;
-      this.#renewal = setTimeout(() => void this.#renew(status === 401 ? 'refused' : why), this.#min * (2 + Math.random() * 2));
+      if (isFinal(status)) return;
+      this.#renewal = setTimeout(() => void this.#renew(status === 401 ? 'refused' : why, failures + 1), this.#pause(failures));
     }
   }
 
   #hide(): void {
     if (this.#state >= 2) return;
-    this.#hidden = true;
     const open = this.#state === 1;
+    const error = new UsherError('out of sight');
     this.#rest();
     this.#link?.drop();
     this.#link = undefined;
+    if (this.#options.reconnect === false) return this.#finish(lost, error);
+    this.#hidden = true;
     this.#state = 0;
-    if (open) this.#tell(event('down', { error: new UsherError('out of sight'), wait: Infinity }));
+    if (open) this.#tell(event('down', { error, wait: Infinity }));
   }
 
   #show(): void {
-    const back = this.#hidden;
+    if (!this.#hidden || this.#state !== 0) return;
     this.#hidden = false;
-    if (this.#state !== 0 || (!back && this.#link)) return;
     this.#failures = 0;
     void this.#attempt('reconnect');
   }
+}
+
+for (const to of [UsherSocket, UsherSocket.prototype]) Object.assign(to, { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 });
+
+/** The HTTP status that an error speaks of, or 0. */
+function statusOf(error: unknown): number {
+  return Number((error as { status?: unknown } | undefined)?.status) || 0;
+}
+
+/** Whether no other attempt can change this status. */
+function isFinal(status: number): boolean {
+  return status === 403 || status === 404;
 }
 
 function parse(data: unknown): { type?: string; expires_in?: number } | undefined {

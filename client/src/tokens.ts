@@ -22,9 +22,11 @@ export class Tokens {
   /** What this tab has shown last. */
   #shown = '';
   #heard: (() => void) | undefined;
+  readonly #within: number;
 
-  constructor(get: NonNullable<Options['getToken']>, share?: string) {
+  constructor(get: NonNullable<Options['getToken']>, within: number, share?: string) {
     this.#get = get;
+    this.#within = within;
     if (!share || typeof BroadcastChannel === 'undefined' || !globalThis.navigator?.locks) return;
     this.#lock = `usher:${share}`;
     this.#channel = new BroadcastChannel(this.#lock);
@@ -43,7 +45,7 @@ export class Tokens {
     const since = Date.now();
     const get = async () => {
       // Another tab may have one, and surely has where this took a while.
-      if (this.#channel && !this.#fresh(not)) await this.#hear(Date.now() - since > 5 ? 1_000 : 150);
+      if (this.#channel && !this.#fresh(not)) await this.#hear(Date.now() - since > 5 ? 1_000 : 150, signal);
       if (!this.#fresh(not)) await this.#ask(why, signal);
     };
     if (!this.#fresh(not)) await (this.#channel ? navigator.locks.request(this.#lock, { signal }, get) : get());
@@ -57,22 +59,22 @@ export class Tokens {
   }
 
   #fresh(not: string): boolean {
-    return this.#held !== undefined && Date.now() < this.#held.until && this.#held.token !== not;
+    return !!this.#held && Date.now() < this.#held.until && this.#held.token !== not;
   }
 
   /** Waits for another tab to say what it has, for some milliseconds. */
-  #hear(time: number): Promise<void> {
-    return new Promise((resolve) => {
-      setTimeout((this.#heard = resolve), time);
-      this.#channel?.postMessage('ask');
-    });
+  async #hear(time: number, signal: AbortSignal): Promise<void> {
+    const heard = new Promise<void>((resolve) => (this.#heard = resolve));
+    this.#channel?.postMessage('ask');
+    await orAborted(heard, signal, time).catch(() => {});
   }
 
   async #ask(why: Why, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     // A getToken that hangs must not hold the lock for ever.
-    const given: Token = await orAborted(Promise.resolve(this.#get(why, signal)), signal);
-    const { token, expires_in } = typeof given === 'string' ? { token: given, expires_in: undefined } : given ?? {};
-    if (typeof token !== 'string' || token === '') throw new UsherError('getToken returned no token');
+    const given: Token = await orAborted(this.#get(why, signal), signal, this.#within);
+    const { token, expires_in }: Exclude<Token, string> = Object(typeof given === 'string' ? { token: given } : given);
+    if (!token || typeof token !== 'string') throw new UsherError('getToken returned no token');
     // Without a life it is asked for at every attempt, but for tabs at the same moment.
     const life = expires_in === undefined ? (this.#channel ? unknownLife : 0) : expires_in * 800;
     this.#held = { token, until: Date.now() + life };
@@ -80,12 +82,18 @@ export class Tokens {
   }
 }
 
-/** Settles as the promise does, or fails once the signal is aborted. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
+/** Settles as the promise does, or fails once the signal is aborted, or the time is over, in milliseconds. */
+export function orAborted<T>(promise: T | Promise<T>, signal: AbortSignal, within?: number): Promise<T> {
+  let stop: () => void;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason ?? new UsherError('took too long'));
     if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    signal.addEventListener('abort', stop);
+    if (within) timer = setTimeout(stop, within);
+  });
+  return Promise.race([promise, over]).finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
   });
 }

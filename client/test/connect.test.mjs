@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import WebSocket from 'ws';
-import { connect, UsherError } from '../dist/index.js';
-import { Gateway, next, record } from './gateway.mjs';
+import { connect, UsherError, UsherSocket } from '../dist/index.js';
+import { asPage, Gateway, next, record } from './gateway.mjs';
 
-/** As browsers do, and Node does not, it says which page it is of: so it is told why. */
-class Browser extends WebSocket {
-  constructor(url, protocols) {
-    super(url, protocols ?? [], { origin: new URL(url).origin.replace('ws', 'http') });
-  }
-}
-const fetch = (to, options) => globalThis.fetch(to, { ...options, headers: { ...options.headers, Origin: new URL(to).origin } });
-const quick = { WebSocket: Browser, fetch, backoff: { min: 20, max: 200 } };
+const quick = { ...asPage, backoff: { min: 20, max: 200 } };
 
 describe('connect', { timeout: 60_000 }, () => {
   let gateway;
@@ -113,6 +105,35 @@ describe('connect', { timeout: 60_000 }, () => {
     await next(socket, 'close');
   });
 
+  it('is a WebSocket to who has one', async () => {
+    const socket = connect(`${gateway.ws}/chat`, { ...quick, getToken: () => gateway.token() });
+    for (const [name, value] of Object.entries({ CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 })) {
+      assert.deepEqual([socket[name], UsherSocket[name]], [value, value]);
+    }
+    socket.binaryType = 'arraybuffer';
+    const heard = [];
+    socket.onmessage = ({ data }) => heard.push(['handler', data]);
+    socket.addEventListener('message', { handleEvent: ({ data }) => heard.push(['object', data]) });
+    assert.equal(socket.bufferedAmount, 0);
+    await next(socket, 'open');
+    const echo = next(socket, 'message');
+    socket.send(new Uint8Array([1, 2, 3]));
+    await echo;
+    assert.deepEqual(heard.map(([who, data]) => [who, data instanceof ArrayBuffer, data.byteLength]), [['object', true, 3], ['handler', true, 3]]);
+    const timers = () => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length;
+    const before = timers();
+    assert.throws(() => socket.close(1234));
+    assert.throws(() => socket.close(1000, 'x'.repeat(124)));
+    assert.deepEqual([socket.readyState, timers()], [socket.OPEN, before]);
+    const again = next(socket, 'message');
+    socket.send('still here');
+    assert.equal((await again).data, 'still here');
+    socket.close();
+    socket.close(); // Once more is nothing.
+    await next(socket, 'close');
+    socket.send('dropped');
+  });
+
   it('stops where it may not', async () => {
     const socket = connect(`${gateway.ws}/chat`, { ...quick, route: '/nowhere', getToken: () => gateway.token() });
     const { error } = await next(socket, 'close');
@@ -124,23 +145,5 @@ describe('connect', { timeout: 60_000 }, () => {
     const seen = record(socket);
     await next(socket, 'close');
     assert.equal(seen.filter((one) => one.startsWith('down')).length, 0);
-  });
-
-  describe('getToken', () => {
-    for (const [name, getToken, word] of [
-      ['rejects', () => Promise.reject(new Error('offline')), 'no credential'],
-      ['throws', () => { throw new Error('offline'); }, 'no credential'],
-      ['returns nothing', () => undefined, 'getToken returned no token'],
-      ['hangs', () => new Promise(() => {}), 'attempt took too long'],
-    ]) {
-      it(`${name}: it is tried again, and close() ends it`, async () => {
-        const socket = connect(`${gateway.ws}/chat`, { ...quick, timeout: 100, getToken });
-        for (let i = 0; i < 3; i++) assert.equal((await next(socket, 'down')).error.word, word);
-        const closed = next(socket, 'close');
-        socket.close();
-        const { code, error } = await closed;
-        assert.deepEqual({ code, error }, { code: 1006, error: undefined });
-      });
-    }
   });
 });

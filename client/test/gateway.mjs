@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { WebSocketServer } from 'ws';
+import WebSocket, { WebSocketServer } from 'ws';
 
 const usher = new URL('../../bin/usher', import.meta.url).pathname;
 
@@ -121,6 +121,18 @@ export class Gateway {
     return answer.json();
   }
 }
+
+class Page extends WebSocket {
+  constructor(url, protocols) {
+    super(url, protocols ?? [], { origin: new URL(url).origin.replace('ws', 'http') });
+  }
+}
+
+/** As browsers do, and Node does not, these say which page they are of: so they are told why. */
+export const asPage = {
+  WebSocket: Page,
+  fetch: (to, options) => globalThis.fetch(to, { ...options, headers: { ...options.headers, Origin: new URL(to).origin } }),
+};
 
 /** Resolves with the next event of this type. */
 export function next(socket, type, within = 8_000) {
