@@ -103,10 +103,11 @@ export class Credentials {
 
   /** Asks an endpoint: with a token, or with the page's cookie. */
   async #post(to: string | URL, why: Why | 'same', signal: AbortSignal): Promise<unknown> {
-    const headers: Record<string, string> = this.#tokens
+    const bearer = this.#tokens && this.#carrier !== 'cookie';
+    const headers: Record<string, string> = bearer
       ? { Authorization: `Bearer ${await this.#token(why, signal)}` }
       : ofPage;
-    const credentials = this.#tokens ? 'omit' : 'include';
+    const credentials = bearer ? 'omit' : 'include';
     const answer = await this.#fetch.call(globalThis, this.#http(to), { method: 'POST', headers, credentials, signal, cache: 'no-store' });
     if (!answer.ok) throw await answerError(answer);
     return answer.json();

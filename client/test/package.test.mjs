@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { build } from 'esbuild';
 import { Gateway } from './gateway.mjs';
 
 const run = promisify(execFile);
@@ -57,6 +58,12 @@ describe('the package', { timeout: 90_000 }, () => {
     // A mistake is one: the check can fail.
     writeFileSync(join(dir, 'use.ts'), "import { connect } from '@usher-ws/client'; connect('/x', { getToken: () => 7 });");
     await assert.rejects(run(process.execPath, [tsc, ...flags], { cwd: dir }));
+  });
+
+  it('is what the demo has', async () => {
+    const { outputFiles: [{ text }] } = await build({ entryPoints: [join(own, 'src/index.ts')], bundle: true, format: 'esm', target: 'es2022', legalComments: 'none', minify: true, write: false });
+    const [, ...copy] = readFileSync(join(root, 'internal/demo/site/assets/usher-client.js'), 'utf8').split('\n');
+    assert.ok(copy.join('\n') === text, 'it is an old one: npm run demo, in client');
   });
 
   it('runs the example of a service', async () => {

@@ -52,14 +52,15 @@ func newHouse(secret usher.Secret) (*house, error) {
 	return h, nil
 }
 
-// who returns the subject that the request's cookie stands for, or "".
-func (h *house) who(r *http.Request) string {
+// current returns the login that the request's cookie stands for; its subject is
+// empty where there is none.
+func (h *house) current(r *http.Request) login {
 	c, err := r.Cookie(sessionCookie)
 	if err != nil {
-		return ""
+		return login{}
 	}
 	found, _ := h.logins.find(c.Value)
-	return found.subject
+	return found
 }
 
 // login logs in whoever asks: the demo has no passwords here.
@@ -73,7 +74,7 @@ func (h *house) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.forget(r)
-	value := h.logins.start(login{subject: ask.User, expires: time.Now().Add(sessionTTL)})
+	value := h.logins.start(login{subject: ask.User, session: rand.Text(), expires: time.Now().Add(sessionTTL)})
 	http.SetCookie(w, &http.Cookie{
 		Name: sessionCookie, Value: value, Path: "/",
 		MaxAge: int(sessionTTL / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -100,16 +101,16 @@ func (h *house) giveToken(w http.ResponseWriter, r *http.Request) {
 	if !readJSON(w, r, &ask) {
 		return
 	}
-	subject := h.who(r)
-	if subject == "" {
+	who := h.current(r)
+	if who.subject == "" {
 		http.Error(w, "log in first", http.StatusUnauthorized)
 		return
 	}
 	// To show what two credentials do, the page may have another user's token.
 	if _, ok := users[ask.User]; ok {
-		subject = ask.User
+		who.subject = ask.User
 	}
-	token, err := h.token(subject, ask.Kind)
+	token, err := h.token(who, ask.Kind)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

@@ -20,6 +20,7 @@ type logins struct {
 
 type login struct {
 	subject string
+	session string // Its name in tokens: what one renews is of this login alone.
 	expires time.Time
 	outage  bool // The application cannot say whose it is.
 }

@@ -64,7 +64,7 @@ func pageRoutes(mux *http.ServeMux, s *site) {
 	api := http.NewServeMux()
 	api.HandleFunc("GET /demo/about", func(w http.ResponseWriter, r *http.Request) {
 		known := s.about
-		known.User = s.house.who(r)
+		known.User = s.house.current(r).subject
 		writeJSON(w, known)
 	})
 	api.HandleFunc("POST /demo/login", s.house.login)

@@ -25,24 +25,24 @@ var tokenTTL = map[string]time.Duration{
 	"outage":  5 * time.Minute, // The same, and the application has no answer.
 }
 
-// token makes a token of a kind for subject. Who is banned gets opaque ones
+// token makes a token of a kind for who is logged in. Who is banned gets opaque ones
 // where others get a good one: a JWT would be believed until it ends.
-func (h *house) token(subject, kind string) (string, error) {
+func (h *house) token(who login, kind string) (string, error) {
 	ttl, ok := tokenTTL[kind]
 	if !ok {
 		return "", fmt.Errorf("no such kind of token: %q", kind)
 	}
 	now := time.Now()
 	opaque := kind == "opaque" || kind == "outage"
-	if opaque || users[subject].banned && (kind == "good" || kind == "brief") {
-		return h.logins.start(login{subject: subject, expires: now.Add(ttl), outage: kind == "outage"}), nil
+	if opaque || users[who.subject].banned && (kind == "good" || kind == "brief") {
+		return h.logins.start(login{subject: who.subject, expires: now.Add(ttl), outage: kind == "outage"}), nil
 	}
 	key := h.key
 	if kind == "forged" {
 		key = h.wrongKey
 	}
 	claims := map[string]any{
-		"iss": issuer, "aud": audience, "sub": subject, "name": users[subject].name,
+		"iss": issuer, "aud": audience, "sub": who.subject, "sid": who.session, "name": users[who.subject].name,
 		"iat": now.Unix(), "exp": now.Add(ttl).Unix(), "jti": rand.Text(),
 	}
 	if ttl < 0 {

@@ -15,6 +15,9 @@ for (const name of engines) {
   if (!starters[name]) throw new Error(`USHER_BROWSERS names ${name}; there are ${Object.keys(starters).join(', ')}`);
 }
 
+/** Starts a browser without a site: resolves to it and to what stops it. */
+export const startBrowser = (engine, options = {}) => starters[engine](options);
+
 /** How long one test may take, in ms. */
 export const limit = { timeout: 30_000 };
 
@@ -28,7 +31,7 @@ export class Tab {
   async start({ backends, configure = configuration, thirdPartyCookies = true } = {}) {
     this.site = await startSurroundings(backends);
     this.gateway = await startUsher(this.site, configure(this.site));
-    const { browser, stop } = await starters[this.engine]({ spki: this.site.spki, thirdPartyCookies });
+    const { browser, stop } = await startBrowser(this.engine, { spki: this.site.spki, thirdPartyCookies });
     Object.assign(this, { browser, stopBrowser: stop });
   }
 

@@ -1,5 +1,9 @@
 // One attempt to come in: the sockets it opens and what JavaScript saw of it.
 
+import { connect } from './usher-client.js';
+
+const kept = 40; // Of what JavaScript saw; an attempt that is renewed has no end.
+
 // The close codes of Usher, and what a client should do at each.
 export const codes = {
   1000: 'you left',
@@ -35,6 +39,7 @@ export class Attempt {
   /** Writes down what JavaScript saw or did. */
   note(text, tone = '') {
     this.saw.push({ text, tone });
+    if (this.saw.length > kept) this.saw.splice(1, 1);
     this.changed(this);
   }
 
@@ -46,7 +51,46 @@ export class Attempt {
   }
 
   /**
-   * Opens a socket. What is shown is `display`, where the credential is masked.
+   * Comes in by the client, and stays: it renews the session, and comes back.
+   * What is shown is `shown`, as a page would write it.
+   */
+  enter({ path, shown, ...options }, chat) {
+    this.note(`connect("${this.prefix}${path}", ${shown})`, 'code');
+    const mark = `?try=${this.id}`;
+    const socket = connect(`${this.prefix}${path}${mark}`, {
+      route: this.prefix + path, desk: `/usher/v1/tickets${mark}`, renewal: `/usher/v1/sessions/renew${mark}`, ...options,
+    });
+    chat.hold(socket);
+    let came = false; // At least once.
+    let ready = false;
+    socket.addEventListener('open', () => this.note(`open, protocol "${socket.protocol}"`, 'good'));
+    socket.addEventListener('message', (e) => {
+      if (!ready) {
+        came = ready = true;
+        this.settle('open', '');
+        chat.open(socket, this);
+      }
+      chat.message(socket, JSON.parse(e.data));
+    });
+    socket.addEventListener('renew', ({ expires_in: seconds }) => this.note(`renewed for ${seconds} s, and nothing was interrupted`, 'good'));
+    socket.addEventListener('down', ({ error, wait }) => {
+      ready = false;
+      chat.close(socket);
+      this.note(`down: ${error.message}; again in ${Math.round(wait)} ms`, 'bad');
+      this.settle('trying', `Comes back: ${error.word}`);
+    });
+    socket.addEventListener('close', ({ error }) => {
+      chat.close(socket);
+      this.note(error ? `over: ${error.message}` : 'over', error ? 'bad' : '');
+      const why = error && `${error.code || error.status || ''} ${error.word}`.trim();
+      if (came) this.settle('ended', error ? `Ended: ${why}` : 'You left');
+      else if (error) this.settle('refused', `Refused: ${why}`);
+      else this.settle('ended', 'You left');
+    });
+  }
+
+  /**
+   * Opens a socket of the platform's, as one who breaks in does. What is shown is `display`, where the credential is masked.
    * `first` is sent when it is open. `onOpen` and `onMessage` serve the chat.
    */
   connect({ path, query = {}, protocols = ['chat.v1'], userinfo = '', first, display = {} }, chat) {

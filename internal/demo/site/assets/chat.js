@@ -6,6 +6,7 @@ const kept = 100;
 export class Chat {
   constructor() {
     this.socket = null;
+    this.held = null; // A client that stays, also while it has no connection.
     this.lines = document.getElementById('lines');
     this.form = document.getElementById('say');
     this.text = document.getElementById('text');
@@ -50,8 +51,15 @@ export class Chat {
     this.ready(false);
   }
 
+  /** Has the client end when the chat is left. */
+  hold(client) {
+    this.held = client;
+  }
+
   leave() {
+    this.held?.close(1000);
     this.socket?.close(1000);
+    this.held = null;
   }
 
   ready(yes) {

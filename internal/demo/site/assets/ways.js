@@ -1,4 +1,5 @@
-// The ways to come in: what each is for, how its hole is closed, and what can
+// The ways to come in, by the client, and to be refused, with sockets opened by
+// hand: what each is for, how its hole is closed, and what can
 // be tried with it. A case runs with a context: { attempt, chat, user, look }.
 
 import * as api from './api.js';
@@ -28,16 +29,25 @@ async function ticket(ctx, kind = 'good') {
   return body.ticket;
 }
 
+/** Comes in by the client, as a page of yours would, with tokens of a kind. */
+async function enter(ctx, shown, options, kind = 'good') {
+  if (!ctx.user) throw new api.NobodyHere('a token is for who is logged in');
+  const getToken = async (why) => {
+    const token = await need(ctx, kind);
+    ctx.attempt.note(`getToken("${why}")`, 'aside');
+    return token;
+  };
+  ctx.attempt.enter({ getToken, ...options, shown }, ctx.chat);
+}
+
 const withTicket = (ctx, t) => ctx.attempt.connect(
   { path: '/chat/ticket', query: { ticket: t }, display: { query: { ticket: hidden } } }, ctx.chat);
 
 const ticketCases = {
   admit: [
-    ['In the query', async (ctx) => { const t = await ticket(ctx); if (t) withTicket(ctx, t); }],
-    ['As a subprotocol', async (ctx) => {
-      const t = await ticket(ctx);
-      if (t) ctx.attempt.connect({ path: '/chat/ticket', protocols: ['chat.v1', `usher.ticket.${t}`], display: { protocols: ['chat.v1', `usher.ticket.${hidden}`] } }, ctx.chat);
-    }],
+    ['In the query', (ctx) => enter(ctx, '{getToken}', { path: '/chat/ticket' })],
+    ['As a subprotocol', (ctx) => enter(ctx, '{getToken, protocols: "chat.v1"}', { path: '/chat/ticket', protocols: 'chat.v1' })],
+    ['Stay, with tokens of 10 seconds', (ctx) => enter(ctx, '{getToken}', { path: '/chat/ticket' }, 'brief')],
     ['In the first message', async (ctx) => {
       const t = await ticket(ctx);
       if (t) ctx.attempt.connect({ path: '/chat/ticket', first: JSON.stringify({ type: 'auth', ticket: t, ack: true }), display: { first: '{"type":"auth","ticket":"…","ack":true}' } }, ctx.chat);
@@ -100,10 +110,16 @@ async function cookie(ctx, csrf) {
 }
 
 async function cookieWithProof(ctx) {
-  const answer = await api.csrf(ctx.attempt);
-  ctx.attempt.note(`fetch("/usher/v1/csrf?route=${ctx.attempt.prefix}/chat/cookie") answers ${answer.status}`, answer.ok ? 'good' : 'bad');
-  if (!answer.ok) return ctx.attempt.settle('refused', `Refused at the fetch: ${answer.status}`);
-  return cookie(ctx, (await answer.json()).csrf_token);
+  const getToken = async () => {
+    const answer = await api.csrf(ctx.attempt);
+    ctx.attempt.note(`fetch("/usher/v1/csrf?route=${ctx.attempt.prefix}/chat/cookie") answers ${answer.status}`, answer.ok ? 'good' : 'bad');
+    if (!answer.ok) throw Object.assign(new Error('no CSRF token'), { status: 403 });
+    return (await answer.json()).csrf_token;
+  };
+  ctx.attempt.enter({
+    path: '/chat/cookie', carrier: 'cookie', protocols: 'chat.v1', renewal: false, getToken,
+    shown: '{carrier: "cookie", protocols: "chat.v1", getToken}',
+  }, ctx.chat);
 }
 
 async function cookieLoggedOut(ctx) {
@@ -149,7 +165,7 @@ async function curl(ctx) {
 export const carriers = [
   {
     id: 'ticket', path: '/chat/ticket', name: 'Ticket', hint: 'recommended for pages',
-    purpose: 'For pages of your own. The page asks for a ticket with whatever login it has, and spends it on the handshake.',
+    purpose: 'For pages of your own. The client asks for a ticket with whatever login the page has, spends it on the handshake, and renews the session while it lasts.',
     closed: 'URLs end up in logs. So a ticket is good for one handshake, within 30 seconds, from one origin, on one route: by the time it is logged, it is worthless.',
     ...ticketCases,
   },
@@ -157,7 +173,7 @@ export const carriers = [
     id: 'subprotocol', path: '/chat/subprotocol', name: 'Subprotocol', hint: 'the one header that JavaScript can set',
     purpose: 'For clients that hold a token and are to be judged before the handshake is answered.',
     closed: 'A server that echoes the header shows the token to every hop. The gateway cuts the token out, and the application’s own protocol is what gets selected.',
-    admit: [['Come in', (ctx) => subprotocol(ctx, 'good')]],
+    admit: [['Come in', (ctx) => enter(ctx, '{carrier: "subprotocol", protocols: "chat.v1", getToken}', { path: '/chat/subprotocol', carrier: 'subprotocol', protocols: 'chat.v1' })]],
     refuse: [...tokenRefusals(subprotocol, bare('/chat/subprotocol')),
       ['Offer the token alone', '1006 or 4401', async (ctx) => ctx.attempt.connect({ path: '/chat/subprotocol', protocols: [`usher.bearer.${base64url(await need(ctx, 'good'))}`], display: { protocols: [`usher.bearer.${hidden}`] } }, ctx.chat)]],
   },
@@ -165,7 +181,7 @@ export const carriers = [
     id: 'first-message', path: '/chat/first-message', name: 'First message', hint: 'nothing secret in URL or header',
     purpose: 'For pages that can spare a round trip: the handshake has nothing secret in it, and the first thing that is said is the token.',
     closed: 'The socket opens before anybody is known. So the gateway waits before it dials the backend: 5 seconds in this demo, 8 KiB, and only so many sockets at a time.',
-    admit: [['Come in', (ctx) => firstMessage(ctx, 'good')]],
+    admit: [['Come in', (ctx) => enter(ctx, '{carrier: "first_message", protocols: "chat.v1", getToken}', { path: '/chat/first-message', carrier: 'first_message', protocols: 'chat.v1' })]],
     refuse: [...tokenRefusals(firstMessage, { ...bare('/chat/first-message'), want: '4408' }),
       ['Say something else first', '4401', async (ctx) => ctx.attempt.connect({ path: '/chat/first-message', first: 'hello?', display: { first: '"hello?"' } }, ctx.chat)]],
   },
@@ -183,7 +199,7 @@ export const carriers = [
     id: 'query', path: '/chat/query', name: 'Query', hint: 'for clients you cannot change',
     purpose: 'For clients that you cannot change and that know one thing only: a URL with a token in it.',
     closed: 'The gateway cuts the token out before anything behind it sees the request. What stands before it, and the browser’s console, still see the URL: for pages, use a ticket.',
-    admit: [['Come in', (ctx) => query(ctx, 'good')]],
+    admit: [['Come in', (ctx) => enter(ctx, '{carrier: "query", protocols: "chat.v1", getToken}', { path: '/chat/query', carrier: 'query', protocols: 'chat.v1' })]],
     refuse: tokenRefusals(query, bare('/chat/query')),
   },
   {
