@@ -69,6 +69,7 @@ type conn struct {
 	emu sync.Mutex
 	// Guarded by emu until state is connEnding, then immutable.
 	goodbye []byte
+	words   []byte    // Of the handler, before that.
 	limit   time.Time // When the connection is cut, whatever is left to say.
 }
 
@@ -244,9 +245,13 @@ func (c *conn) say() {
 		return
 	}
 	c.said = true
-	if !c.out.closed { // The handler has not closed on its own.
-		_, _ = c.raw.Write(c.goodbye)
+	if c.out.closed { // The handler has closed on its own.
+		return
 	}
+	if c.out.between() && len(c.words) > 0 {
+		_, _ = c.raw.Write(c.words)
+	}
+	_, _ = c.raw.Write(c.goodbye)
 }
 
 // write is Write for those who hold wmu.
@@ -295,7 +300,7 @@ func (c *conn) unanswered() bool { return c.head != nil && !c.head.swallow }
 // it is closed: after the peer's answer, or lingerTime. Browsers lose the code
 // of a connection that is closed at once.
 func (c *conn) end(why *Refusal) {
-	if c.beginEnd(why) {
+	if c.beginEnd(why, nil) {
 		c.finishEnd()
 	}
 }
@@ -318,14 +323,15 @@ func (c *conn) finishEnd() {
 	c.done()
 }
 
-// beginEnd takes the connection out of the handler's hands.
-func (c *conn) beginEnd(why *Refusal) bool {
+// beginEnd takes the connection out of the handler's hands. words are whole
+// frames that go before the Close frame.
+func (c *conn) beginEnd(why *Refusal, words []byte) bool {
 	c.emu.Lock()
 	defer c.emu.Unlock()
 	if c.state.Load() != connOpen {
 		return false
 	}
-	c.goodbye = closeFrame(cmp.Or(why.Code, CloseFault), why.reason())
+	c.words, c.goodbye = words, closeFrame(cmp.Or(why.Code, CloseFault), why.reason())
 	c.limit = time.Now().Add(lingerTime)
 	c.state.Store(connEnding)
 	_ = c.raw.SetWriteDeadline(c.limit)

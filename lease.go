@@ -45,6 +45,8 @@ type lease struct {
 	conn  *conn // Nil until the handler hijacks.
 	over  bool
 	ended *Refusal // Why it is over, if the Guard has ended it.
+
+	parting Parting
 }
 
 // begin starts the clock.
@@ -237,7 +239,7 @@ func (l *lease) beginEnd(id *Identity, why *Refusal) *conn {
 	l.guard.sessions.leave(l)
 	if c != nil {
 		l.reportEnd(why)
-		if !c.beginEnd(why) {
+		if !c.beginEnd(why, l.goodbye(why)) {
 			c = nil
 		}
 	}

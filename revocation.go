@@ -29,7 +29,14 @@ type Revocation struct {
 	// seconds: a login within the second of the revocation counts as before it.
 	// At most a minute ahead. Default: now.
 	IssuedBefore time.Time `json:"issued_before,omitzero"`
+	// Applies is when the revocation takes effect, at most ten minutes ahead.
+	// Until then the credentials are good, and the handlers of the connections are
+	// told: see [Parting.Warning]. Default: at once.
+	Applies time.Time `json:"applies,omitzero"`
 }
+
+// maxApplies is how far ahead a revocation may take effect.
+const maxApplies = 10 * time.Minute
 
 // maxReason bounds a revocation's reason, and maxNamed what it names, in bytes.
 const (
@@ -40,8 +47,11 @@ const (
 // Validate reports what is wrong with the fields: none or several of them name
 // something, or one is too long.
 func (r Revocation) Validate() error {
-	if time.Until(r.IssuedBefore) > time.Minute {
+	switch {
+	case time.Until(r.IssuedBefore) > time.Minute:
 		return errors.New("revocation's issued_before is more than a minute ahead")
+	case time.Until(r.Applies) > maxApplies:
+		return errors.New("revocation's applies is more than ten minutes ahead")
 	}
 	return r.validateNames()
 }
@@ -75,7 +85,8 @@ var ErrRevoked = errors.New("credential revoked")
 // Revoke takes back the credentials that r names, on this node and, after Join,
 // on all: it ends the connections that they opened, with 4401 and the word
 // "revoked", and refuses them as long as [Sessions.Keep] says. It returns how many
-// connections it ends on this node, whose goodbyes may take 3 s.
+// connections it ends on this node, whose goodbyes may take 3 s; of one that
+// applies later, how many it would end now.
 //
 // A credential that does not say when it was issued counts as issued before. So
 // that such a password, or another one that its verifier is asked about again
@@ -92,7 +103,7 @@ func (s *Sessions) Revoke(ctx context.Context, r Revocation) (int, error) {
 	if r.IssuedBefore.IsZero() {
 		r.IssuedBefore = now
 	}
-	n := Notice{Revocation: &r, Made: now, Until: latest(now, r.IssuedBefore).Add(s.keep())}
+	n := Notice{Revocation: &r, Made: now, Until: latest(latest(now, r.IssuedBefore), r.Applies).Add(s.keep())}
 	ended := s.revoke(n)
 	if _, err := s.tell(ctx, n); err != nil {
 		return ended, fmt.Errorf("%w: revoked on this node, and other nodes may not know of it: %w", ErrUnavailable, err)
@@ -100,8 +111,28 @@ func (s *Sessions) Revoke(ctx context.Context, r Revocation) (int, error) {
 	return ended, nil
 }
 
-// revoke does what n says, here.
+// revoke does what n says, here, now or when it applies.
 func (s *Sessions) revoke(n Notice) int {
+	if wait := time.Until(n.Revocation.Applies); wait > 0 {
+		// Of a clock that is far behind it is not known when that is.
+		time.AfterFunc(min(wait, maxApplies), func() { s.revokeNow(n) })
+		return s.warn(n)
+	}
+	return s.revokeNow(n)
+}
+
+// warn tells the connections that n will end of it.
+func (s *Sessions) warn(n Notice) int {
+	s.mu.Lock()
+	concerned := s.concerned(n)
+	s.mu.Unlock()
+	for _, l := range concerned {
+		l.warn(n.Revocation.Applies)
+	}
+	return len(concerned)
+}
+
+func (s *Sessions) revokeNow(n Notice) int {
 	ending := s.remember(n)
 	for _, l := range ending {
 		why := newRefusal(http.StatusUnauthorized, CloseUnauthenticated, "revoked", n.Revocation.cause())
@@ -113,12 +144,17 @@ func (s *Sessions) revoke(n Notice) int {
 
 // remember notes the revocation and returns the connections that it ends.
 func (s *Sessions) remember(n Notice) []*lease {
-	r := n.Revocation
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.revoked.add(n, time.Now()) {
 		return nil // Told again: whoever it ends has ended, and nobody came in since.
 	}
+	return s.concerned(n)
+}
+
+// concerned lists the connections that n is about. Callers hold mu.
+func (s *Sessions) concerned(n Notice) []*lease {
+	r := n.Revocation
 	from, of := &s.all, linkAll
 	switch {
 	case r.Subject != "":

@@ -214,7 +214,7 @@ func (s *Sessions) replace(l *lease, fresh *Identity) error {
 	if !l.indexed {
 		return errEnded
 	}
-	if l.identity.Load().Session != fresh.Session {
+	if now := l.identity.Load(); now.Session != fresh.Session || now.Subject != fresh.Subject {
 		s.unlink(l)
 		defer s.link(l, fresh)
 	}
