@@ -190,6 +190,9 @@ func (c *channel) attach(ctx context.Context, conn *Connection, o Attaching) (*A
 	if o.Occupancy {
 		c.show(a)
 	}
+	if a.Backlog {
+		a.wake()
+	}
 	return a, nil
 }
 
@@ -268,7 +271,6 @@ func (c *channel) place(a *Attachment, o Attaching) {
 	for i := a.next; i < r.next && !a.Backlog; i++ {
 		a.Backlog = a.wants(r.at(i))
 	}
-	a.awake = a.next < r.next || len(a.backlog) > 0
 }
 
 // rewind is the number of the entry that a rewind begins with.

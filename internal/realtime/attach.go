@@ -1,0 +1,247 @@
+package realtime
+
+import (
+	"context"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+// A channel is one that the client is attached to. The reader owns it.
+type channel struct {
+	name    string // As the client says it, with its params in brackets.
+	hub     string // As the hub says it.
+	reading *reading
+	cursor  *hub.Attachment
+	asked   ably.Flags // The modes that were asked for.
+	granted ably.Flags
+	params  ably.Params
+	// metrics are those of occupancy that the client wants to know of. Whoever
+	// writes reads them.
+	metrics atomic.Uint32
+	rewind  hub.Attaching // What of it an attach begins with.
+}
+
+// channelError tells that a channel has failed.
+func (t *transport) channelError(name string, why *ably.ErrorInfo) {
+	t.send(&ably.ProtocolMessage{Action: ably.ActionError, Channel: name, ChannelGiven: true, Error: why})
+}
+
+// attach attaches to a channel, or changes how the client is attached.
+func (t *transport) attach(p *ably.ProtocolMessage) {
+	c, info := t.wanted(p)
+	if info != nil {
+		t.channelError(p.Channel, info)
+		return
+	}
+	if old := t.channels[p.Channel]; old != nil {
+		t.change(old, c, p)
+		return
+	}
+	if info := t.begin(c, p); info != nil {
+		t.channelError(p.Channel, info)
+	}
+}
+
+// wanted reads what the client asks for, and what it may have of that.
+func (t *transport) wanted(p *ably.ProtocolMessage) (*channel, *ably.ErrorInfo) {
+	name, info := ably.ParseChannelName(p.Channel)
+	if info != nil {
+		return nil, info
+	}
+	options, info := p.Params.ChannelOptions(name.Params)
+	if info != nil {
+		return nil, info
+	}
+	c := &channel{
+		name: p.Channel, hub: name.Name, asked: options.Modes, params: options.Known,
+		rewind: hub.Attaching{Rewind: options.Rewind, RewindFor: options.RewindFor},
+	}
+	c.metrics.Store(uint32(options.Occupancy))
+	if c.asked == 0 {
+		c.asked = p.Flags.Modes()
+	}
+	if c.asked == 0 {
+		c.asked = ably.DefaultModes
+	}
+	if c.granted = t.grant.Load().modes(c.asked, c.hub); c.granted == 0 {
+		return nil, ably.Err(ably.NotPermitted)
+	}
+	return c, nil
+}
+
+// begin attaches to a channel that the client is not attached to.
+func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
+	r := &reading{out: t.out}
+	r.take = func(b []byte) ([]byte, bool, error) { return t.take(b, c) }
+	c.reading = r
+	o := c.rewind
+	o.Modes, o.Occupancy, o.NoEcho, o.Waker = hubModes(c.granted), c.metrics.Load() != 0, !t.set.echo, r
+	stale := false
+	if p.ChannelSerial != "" {
+		at, ok := hub.ParsePosition(p.ChannelSerial)
+		o.From, stale = at, !ok
+	}
+	if stale {
+		o.Rewind, o.RewindFor = 0, 0
+	}
+	ctx, cancel := context.WithTimeout(t.ctx, attachTimeout)
+	defer cancel()
+	cursor, err := t.state.conn.Attach(ctx, c.hub, o)
+	if err != nil {
+		return refusal(err)
+	}
+	c.cursor = cursor
+	if t.channels == nil {
+		t.channels = make(map[string]*channel, 1)
+	}
+	t.channels[c.name] = c
+	answer := c.attached(cursor.Position.String())
+	switch {
+	case stale, cursor.Lost:
+		answer.Error = ably.Err(ably.ContinuityLost)
+	case cursor.Resumed:
+		answer.Flags |= ably.Resumed
+	}
+	if cursor.Backlog {
+		answer.Flags |= ably.HasBacklog
+	}
+	frames := frame(t.set.format, answer)
+	if answer.Flags.Has(ably.HasPresence) {
+		frames = t.appendSync(frames, c, cursor.Members)
+	}
+	t.out.announce(r, frames)
+	return nil
+}
+
+// attached is the answer to an ATTACH, as far as it is always the same.
+func (c *channel) attached(serial string) *ably.ProtocolMessage {
+	p := &ably.ProtocolMessage{
+		Action: ably.ActionAttached, Channel: c.name, ChannelSerial: serial, Flags: c.granted, Params: c.params,
+	}
+	if len(c.cursor.Members) > 0 && c.granted.Has(ably.ModePresenceSubscribe) {
+		p.Flags |= ably.HasPresence
+	}
+	return p
+}
+
+// change gives an attachment other modes and params. Nothing is sent again, and
+// nothing left out.
+func (t *transport) change(c, to *channel, p *ably.ProtocolMessage) {
+	sees := !c.granted.Has(ably.ModePresenceSubscribe) && to.granted.Has(ably.ModePresenceSubscribe)
+	c.asked, c.granted, c.params = to.asked, to.granted, to.params
+	c.metrics.Store(to.metrics.Load())
+	c.cursor.Change(hubModes(c.granted), c.metrics.Load() != 0)
+	serial := p.ChannelSerial
+	if _, ok := hub.ParsePosition(serial); !ok {
+		serial = c.cursor.Position.String()
+	}
+	answer := c.attached(serial)
+	answer.Flags = answer.Flags&^ably.HasPresence | ably.Resumed
+	frames := frame(t.set.format, answer)
+	if sees { // It has missed who is present.
+		frames = t.appendSync(frames, c, c.cursor.Present())
+	}
+	t.out.send(frames)
+}
+
+// detach leaves a channel.
+func (t *transport) detach(p *ably.ProtocolMessage) {
+	if c := t.channels[p.Channel]; c != nil {
+		delete(t.channels, p.Channel)
+		t.state.conn.Detach(c.hub)
+	}
+	t.send(&ably.ProtocolMessage{Action: ably.ActionDetached, Channel: p.Channel, ChannelGiven: true})
+}
+
+// sync tells the client anew who is present.
+func (t *transport) sync(p *ably.ProtocolMessage) {
+	c := t.channels[p.Channel]
+	if c == nil || !c.granted.Has(ably.ModePresenceSubscribe) {
+		return
+	}
+	t.out.send(t.appendSync(nil, c, c.cursor.Present()))
+}
+
+// syncMembers is how many members are in one frame.
+const syncMembers = 100
+
+// appendSync appends the frames that tell who is present. The last one has no
+// cursor, without which a client would wait for ever.
+func (t *transport) appendSync(b []byte, c *channel, list []*hub.Message) []byte {
+	sequence := strconv.FormatInt(time.Now().UnixNano(), 36)
+	for from := 0; ; from += syncMembers {
+		p := &ably.ProtocolMessage{Action: ably.ActionSync, Channel: c.name, ChannelSerial: sequence + ":"}
+		rest := list[from:]
+		if len(rest) > syncMembers {
+			rest = rest[:syncMembers]
+			p.ChannelSerial += strconv.Itoa(from + syncMembers)
+		}
+		for _, m := range rest {
+			member := presenceMessage(m)
+			member.Action = ably.PresencePresent
+			p.Presence = append(p.Presence, member)
+		}
+		b = append(b, frame(t.set.format, p)...)
+		if from+len(rest) == len(list) {
+			return b
+		}
+	}
+}
+
+// take appends what a channel has to b, until that is large. It is called by the
+// goroutine that writes.
+func (t *transport) take(b []byte, c *channel) ([]byte, bool, error) {
+	var room [takeEntries]*hub.Entry
+	messages, before := 0, len(b)
+	defer func() { t.state.app.Delivered(messages, len(b)-before) }()
+	if o := c.cursor.TakeOccupancy(); o != nil {
+		b = append(b, frame(t.set.format, c.occupied(o))...)
+	}
+	for len(b) < writeSize {
+		list, err := c.cursor.Take(room[:0], takeEntries)
+		switch {
+		case err == hub.ErrNotAttached: //nolint:errorlint // The hub returns it bare.
+			return b, false, nil
+		case err != nil:
+			return b, false, err
+		case len(list) == 0:
+			return b, false, nil
+		}
+		for _, e := range list {
+			b = append(b, t.delivery(c, e)...)
+			messages += len(e.Messages)
+		}
+	}
+	return b, true, nil
+}
+
+// delivery is the frame of an entry as this client knows its channel.
+func (t *transport) delivery(c *channel, e *hub.Entry) []byte {
+	if c.name == c.hub {
+		return delivery(t.set.format, e)
+	}
+	p := entryMessage(e)
+	p.Channel = c.name
+	return frame(t.set.format, p)
+}
+
+// occupancyName is what a message that tells of occupancy is called.
+const occupancyName = "[meta]occupancy"
+
+func (c *channel) occupied(o *hub.Occupancy) *ably.ProtocolMessage {
+	text := ably.Append(nil, ably.JSON, &ably.Occupancy{
+		Metrics: ably.OccupancyMetrics(c.metrics.Load()), Connections: o.Connections, PresenceConnections: o.PresenceConnections,
+		PresenceMembers: o.PresenceMembers, PresenceSubscribers: o.PresenceSubscribers,
+		Publishers: o.Publishers, Subscribers: o.Subscribers,
+	})
+	now := time.Now().UnixMilli()
+	return &ably.ProtocolMessage{
+		Action: ably.ActionMessage, Channel: c.name, Timestamp: now,
+		ID:       "occupancy:" + strconv.FormatInt(now, 10),
+		Messages: ably.Messages{{Name: occupancyName, Data: ably.TextData(string(text)), Encoding: "json"}},
+	}
+}

@@ -1,0 +1,170 @@
+package realtime_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+// textOf returns what is in a frame at a path of names.
+func textOf(v any, path ...string) string {
+	for _, name := range path {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	s, _ := v.(string)
+	return s
+}
+
+// A client that takes nothing is let go, and nobody waits for it. It comes back
+// and has missed nothing.
+func TestSlowClientIsLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{Rate: -1, ChannelRate: -1})
+		slow := s.connect(t, "access_token=alice", false)
+		key := textOf(slow.next(false), "connectionDetails", "connectionKey")
+		if err := slow.say(`{"action":10,"channel":"room"}`); err != nil {
+			t.Fatal(err)
+		}
+		serial := textOf(slow.next(false), "channelSerial")
+		fast := s.connect(t, "access_token=bob&echo=false", false)
+		fast.next(false)
+		stuck := make(chan struct{})
+		slow.note(func() { slow.stuck = stuck })
+		const n = 300
+		for i := range n {
+			if err := fast.say(fmt.Sprintf(`{"action":15,"channel":"room","msgSerial":%d,"messages":[{"data":"%d"}]}`, i, i)); err != nil {
+				t.Fatal(err)
+			}
+			if fast.next(true) == nil {
+				t.Fatalf("got no answer to message %d, want one: nobody waits for who is slow", i)
+			}
+		}
+		time.Sleep(16 * time.Second)
+		close(stuck)
+		if got := slow.end(); got != "cut" {
+			t.Errorf("got end %q, want that the client was let go", got)
+		}
+		seen := 0
+		for {
+			v := slow.next(false)
+			if v == nil {
+				break
+			}
+			seen++
+			serial = textOf(v, "channelSerial")
+		}
+		back := s.connect(t, "access_token=alice&resume="+key, false)
+		back.next(false)
+		if err := back.say(`{"action":10,"channel":"room","channelSerial":"` + serial + `"}`); err != nil {
+			t.Fatal(err)
+		}
+		if v, _ := back.next(false).(map[string]any); v["error"] != nil || int(v["flags"].(float64))&4 == 0 {
+			t.Fatalf("got %s, want a resume", jsonOf(v))
+		}
+		for ; ; seen++ {
+			v := back.next(false)
+			if v == nil {
+				break
+			}
+			m := v.(map[string]any)["messages"].([]any)[0]
+			if got := textOf(m, "data"); got != fmt.Sprint(seen) {
+				t.Fatalf("got message %s, want %d", got, seen)
+			}
+		}
+		if seen != n {
+			t.Errorf("got %d messages, want %d", seen, n)
+		}
+	})
+}
+
+func TestTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		c := s.connect(t, "access_token=alice", false)
+		c.next(false)
+		large := strings.Repeat("x", 65_537)
+		if err := c.say(`{"action":15,"channel":"room","msgSerial":0,"messages":[{"data":"` + large + `"}]}`); err != nil {
+			t.Fatal(err)
+		}
+		if got := jsonOf(c.next(true)); !strings.Contains(got, `"code":40009`) {
+			t.Errorf("got %s for a message, want 40009", got)
+		}
+		// Of a frame no more than its head is read.
+		if err := ws.WriteHeader(c.conn, ws.Header{Fin: true, OpCode: ws.OpText, Masked: true, Length: 1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		if got := jsonOf(c.next(false)); !strings.Contains(got, `"action":6`) || !strings.Contains(got, `"code":40009`) {
+			t.Errorf("got %s for a frame, want DISCONNECTED with 40009", got)
+		}
+	})
+}
+
+func TestRateIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{Rate: 10})
+		c := s.connect(t, "access_token=alice", false)
+		c.next(false)
+		refused := 0
+		for i := range 40 {
+			if err := c.say(fmt.Sprintf(`{"action":15,"channel":"room","msgSerial":%d,"messages":[{"data":"x"}]}`, i)); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(jsonOf(c.next(true)), `"code":42911`) {
+				refused++
+			}
+		}
+		if refused != 20 {
+			t.Errorf("got %d refused, want 20 of 40 at once where 10 may come in a second", refused)
+		}
+		time.Sleep(time.Second)
+		if err := c.say(`{"action":15,"channel":"room","msgSerial":40,"messages":[{"data":"x"}]}`); err != nil {
+			t.Fatal(err)
+		}
+		if got := jsonOf(c.next(true)); !strings.Contains(got, `"action":1`) {
+			t.Errorf("got %s, want the connection to go on", got)
+		}
+	})
+}
+
+// A client that breaks the rules of WebSocket is told so by the Guard.
+func TestBrokenFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		c := s.connect(t, "access_token=alice", false)
+		c.next(false)
+		if err := ws.WriteHeader(c.conn, ws.Header{Fin: true, Rsv: 4, OpCode: ws.OpText, Masked: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got := jsonOf(c.next(false)); !strings.Contains(got, `"action":6`) {
+			t.Errorf("got %s, want DISCONNECTED", got)
+		}
+		if got := c.end(); got != "1002" {
+			t.Errorf("got end %q, want 1002", got)
+		}
+	})
+}
+
+// A client that says nothing, to a Ping either, is gone.
+func TestDeadClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		c := s.connect(t, "access_token=alice", false)
+		c.next(false)
+		time.Sleep(10 * time.Minute)
+		if got := c.end(); got != "" {
+			t.Fatalf("got end %q of a client that answers", got)
+		}
+		c.note(func() { c.mute = true })
+		time.Sleep(time.Minute)
+		if got := c.end(); got != "cut" {
+			t.Errorf("got end %q of a client that does not, want that it was let go", got)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package realtime
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"sync"
+
+	"github.com/gobwas/ws"
+)
+
+// An inbox puts the frames of a client together, as their bytes come. It holds
+// no memory while no frame is under way.
+type inbox struct {
+	limit int
+	held  []byte // The head and what there is of the payload of a frame, or less.
+	whole []byte // What there is of a message in several frames.
+	op    ws.OpCode
+	parts bool // A message in several frames is under way.
+}
+
+var (
+	errFrame    = errors.New("frame out of order")
+	errTooLarge = errors.New("frame too large")
+)
+
+// take takes bytes, and calls handle with each message and control frame that
+// they complete. The payload is handle's until it returns.
+func (in *inbox) take(p []byte, handle func(op ws.OpCode, payload []byte) error) error {
+	if len(in.held) > 0 {
+		in.held = append(in.held, p...)
+		p = in.held
+	}
+	for len(p) > 0 {
+		h, size, err := in.head(p)
+		if err != nil {
+			return err
+		}
+		if size == 0 || len(p) < size+int(h.Length) {
+			break
+		}
+		if err := in.open(h, p[size:size+int(h.Length)], handle); err != nil {
+			return err
+		}
+		p = p[size+int(h.Length):]
+	}
+	in.keep(p)
+	return nil
+}
+
+// keep holds back what is no whole frame.
+func (in *inbox) keep(rest []byte) {
+	switch {
+	case len(rest) == 0:
+		in.held = nil
+	case len(in.held) == 0:
+		in.held = bytes.Clone(rest)
+	default:
+		in.held = in.held[:copy(in.held, rest)]
+	}
+}
+
+// head reads the head of a frame. Its size is 0 where not all of it is there.
+func (in *inbox) head(p []byte) (h ws.Header, size int, err error) {
+	if len(p) < 2 {
+		return h, 0, nil
+	}
+	size = 2 + 4
+	switch p[1] & 0x7f {
+	case 126:
+		size += 2
+	case 127:
+		size += 8
+	}
+	if p[1]&0x80 == 0 {
+		return h, 0, errFrame
+	}
+	if len(p) < size {
+		return h, 0, nil
+	}
+	h = ws.Header{
+		Fin: p[0]&0x80 != 0, Rsv: p[0] & 0x70 >> 4, OpCode: ws.OpCode(p[0] & 0x0f), Masked: true,
+		Mask: [4]byte(p[size-4 : size]), Length: int64(p[1] & 0x7f),
+	}
+	switch h.Length {
+	case 126:
+		h.Length = int64(binary.BigEndian.Uint16(p[2:]))
+	case 127:
+		h.Length = int64(binary.BigEndian.Uint64(p[2:]) & (1<<63 - 1))
+	}
+	state := ws.StateServerSide
+	if in.parts {
+		state = state.Set(ws.StateFragmented)
+	}
+	if ws.CheckHeader(h, state) != nil {
+		return h, 0, errFrame
+	}
+	if h.Length > int64(in.limit-len(in.whole)) {
+		return h, 0, errTooLarge
+	}
+	return h, size, nil
+}
+
+var payloads = sync.Pool{New: func() any { return new([]byte) }}
+
+// open unmasks a frame, whose bytes are somebody else's.
+func (in *inbox) open(h ws.Header, masked []byte, handle func(ws.OpCode, []byte) error) error {
+	buf, _ := payloads.Get().(*[]byte)
+	defer payloads.Put(buf)
+	payload := (*buf)[:0]
+	payload = append(payload, masked...)
+	if cap(payload) <= writeSize {
+		*buf = payload
+	}
+	ws.Cipher(payload, h.Mask, 0)
+	return in.frame(h, payload, handle)
+}
+
+// frame is given each whole frame.
+func (in *inbox) frame(h ws.Header, payload []byte, handle func(ws.OpCode, []byte) error) error {
+	switch {
+	case h.OpCode.IsControl():
+		return handle(h.OpCode, payload)
+	case h.Fin && !in.parts:
+		return handle(h.OpCode, payload)
+	}
+	if !in.parts {
+		in.op, in.parts = h.OpCode, true
+	}
+	in.whole = append(in.whole, payload...)
+	if !h.Fin {
+		return nil
+	}
+	whole := in.whole
+	in.whole, in.parts = nil, false
+	return handle(in.op, whole)
+}
+
+// maxHead is the longest head of a server's frame.
+const maxHead = 10
+
+// newFrame returns a frame of the server's, whose payload write appends.
+func newFrame(op ws.OpCode, write func(b []byte) []byte) []byte {
+	b := write(make([]byte, maxHead, 256))
+	n := len(b) - maxHead
+	var head [maxHead]byte
+	h := append(head[:0], 0x80|byte(op))
+	switch {
+	case n < 126:
+		h = append(h, byte(n))
+	case n <= 0xffff:
+		h = binary.BigEndian.AppendUint16(append(h, 126), uint16(n))
+	default:
+		h = binary.BigEndian.AppendUint64(append(h, 127), uint64(n))
+	}
+	b = b[maxHead-len(h):]
+	copy(b, h)
+	return b
+}
+
+// control returns a control frame.
+func control(op ws.OpCode, payload []byte) []byte {
+	return newFrame(op, func(b []byte) []byte { return append(b, payload...) })
+}

@@ -1,0 +1,266 @@
+package realtime
+
+import (
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+const (
+	// maxQueued bounds the answers that wait for a client, in bytes: it asks for
+	// more than it takes.
+	maxQueued = 4 << 20
+	// writeSize is about how much is written at once.
+	writeSize = 64 << 10
+	// takeEntries is how much is taken from one channel before the next one has
+	// its turn.
+	takeEntries = 64
+	// closeTime is how long a client has to answer a Close frame.
+	closeTime = 3 * time.Second
+)
+
+var writeBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// An outbox is what goes to one client: answers, which are queued, and what the
+// cursors of its channels have, which is not. While there is something, a
+// goroutine writes it.
+type outbox struct {
+	// Immutable.
+	conn    net.Conn
+	timeout time.Duration
+	caught  func() // Is deferred by the goroutine that writes.
+
+	mu sync.Mutex
+	// Guarded by mu.
+	answers []byte
+	ready   []*reading
+	writing bool
+	closing bool // What is there is written, and no more is taken; then the client has its time to close.
+	closed  bool
+	wrote   time.Time
+	done    sync.Cond // Of the goroutine; its lock is mu.
+}
+
+// A reading is one channel that goes to the client: a cursor, which may be
+// another one after the client has attached again. It is a [hub.Waker].
+type reading struct {
+	out *outbox
+	// take appends what is there to the buffer, until it is large. It reports
+	// whether there is more.
+	take func(b []byte) ([]byte, bool, error)
+
+	// Guarded by the outbox's mu.
+	announced bool // The client knows that it is attached.
+	woken     bool // There is something, or was.
+	listed    bool // It is in ready.
+}
+
+func newOutbox(c net.Conn, timeout time.Duration) *outbox {
+	o := &outbox{conn: c, timeout: timeout, wrote: time.Now()}
+	o.done.L = &o.mu
+	return o
+}
+
+// Wake implements [hub.Waker].
+func (r *reading) Wake(*hub.Attachment) {
+	o := r.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r.woken = true
+	o.list(r)
+}
+
+// list has a reading taken from. Callers hold mu.
+func (o *outbox) list(r *reading) {
+	if r.woken && r.announced && !r.listed && !o.closed && !o.closing {
+		r.listed = true
+		o.ready = append(o.ready, r)
+		o.start()
+	}
+}
+
+// announce queues the frames that say that the client is attached: what comes by
+// the reading comes after them.
+func (o *outbox) announce(r *reading, frames []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue(frames)
+	r.announced = true
+	o.list(r)
+}
+
+// send queues frames.
+func (o *outbox) send(frames []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue(frames)
+}
+
+// queue adds frames. Callers hold mu.
+func (o *outbox) queue(frames []byte) {
+	if o.closed || o.closing || len(frames) == 0 {
+		return
+	}
+	if len(o.answers)+len(frames) > maxQueued {
+		o.closed = true
+		_ = o.conn.Close() // The goroutine that writes is stuck, and sees it.
+		return
+	}
+	o.answers = append(o.answers, frames...)
+	o.start()
+}
+
+// finish queues the last frames. After them the client has closeTime to close
+// the connection, which its reader sees.
+func (o *outbox) finish(frames []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue(frames)
+	if !o.closed {
+		o.closing = true
+		o.ready = nil
+		o.start()
+	}
+}
+
+// stop has nothing more written, and waits for the goroutine that writes. The
+// connection must be closed.
+func (o *outbox) stop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	for o.writing {
+		o.done.Wait()
+	}
+}
+
+// idle is for how long nothing was written.
+func (o *outbox) idle(now time.Time) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.writing {
+		return 0
+	}
+	return now.Sub(o.wrote)
+}
+
+// start has somebody write. Callers hold mu.
+func (o *outbox) start() {
+	if !o.writing {
+		o.writing = true
+		go o.write()
+	}
+}
+
+// write writes until nothing is left, or the client cannot be reached.
+func (o *outbox) write() {
+	broken := true
+	defer func() {
+		if broken {
+			o.fail()
+		}
+	}()
+	if o.caught != nil {
+		defer o.caught()
+	}
+	buf, _ := writeBuffers.Get().(*[]byte)
+	defer writeBuffers.Put(buf)
+	for {
+		b, ready := o.next((*buf)[:0])
+		if b == nil {
+			broken = false
+			return
+		}
+		b, err := o.fill(b, ready)
+		if len(b) > 0 {
+			if e := o.flush(b); e != nil {
+				err = e
+			}
+		}
+		if cap(b) <= 4*writeSize {
+			*buf = b
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// next takes the answers, and the readings whose turn it is. It returns nil, and
+// the goroutine is over, where there is nothing.
+func (o *outbox) next(b []byte) ([]byte, []*reading) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed || len(o.answers) == 0 && len(o.ready) == 0 {
+		if o.closing && !o.closed {
+			o.closed = true
+			_ = o.conn.SetReadDeadline(time.Now().Add(closeTime))
+		}
+		o.writing = false
+		o.done.Broadcast()
+		return nil, nil
+	}
+	b = append(b, o.answers...)
+	o.answers = nil
+	ready := o.ready
+	o.ready = nil
+	for _, r := range ready {
+		r.listed, r.woken = false, false
+	}
+	if b == nil {
+		b = []byte{}
+	}
+	return b, ready
+}
+
+// fill takes from the readings until there is enough to write. Those that have
+// more come again.
+func (o *outbox) fill(b []byte, ready []*reading) ([]byte, error) {
+	for i, r := range ready {
+		if len(b) >= writeSize {
+			o.again(ready[i:])
+			return b, nil
+		}
+		var more bool
+		var err error
+		if b, more, err = r.take(b); err != nil {
+			return b, err
+		}
+		if more {
+			o.again(ready[i : i+1])
+		}
+	}
+	return b, nil
+}
+
+// again lists readings that have more.
+func (o *outbox) again(list []*reading) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range slices.Clone(list) {
+		r.woken = true
+		o.list(r)
+	}
+}
+
+func (o *outbox) flush(b []byte) error {
+	_ = o.conn.SetWriteDeadline(time.Now().Add(o.timeout))
+	_, err := o.conn.Write(b)
+	o.mu.Lock()
+	o.wrote = time.Now()
+	o.mu.Unlock()
+	return err
+}
+
+// fail ends the goroutine, and the connection: its reader sees that.
+func (o *outbox) fail() {
+	_ = o.conn.Close()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.writing = false
+	o.done.Broadcast()
+}

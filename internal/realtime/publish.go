@@ -1,0 +1,132 @@
+package realtime
+
+import (
+	"strconv"
+
+	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+// publish takes a publish or a presence event. Whatever becomes of it, the
+// client hears of it, in its turn.
+func (t *transport) publish(p *ably.ProtocolMessage) error {
+	k := t.acks.begin(p.MsgSerial)
+	if k == nil {
+		return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Err(ably.ConnectionFlooded)})
+	}
+	then := func(at hub.Position, err error) {
+		if err != nil {
+			t.acks.answer(k, nil, refusal(err))
+			return
+		}
+		t.acks.answer(k, serials(at, max(len(p.Messages), len(p.Presence))), nil)
+	}
+	var info *ably.ErrorInfo
+	var err error
+	base := t.state.conn.ID() + ":" + strconv.FormatInt(p.MsgSerial, 10)
+	switch p.Action {
+	case ably.ActionMessage:
+		if info = t.mayPublish(p); info == nil {
+			err = t.state.conn.Publish(hub.Publication{Channel: p.Channel, Base: base, Messages: messages(p.Messages)}, then)
+		}
+	case ably.ActionPresence:
+		if info = t.mayBePresent(p); info == nil {
+			err = t.state.conn.Present(p.Channel, base, presenceMessages(p.Presence), then)
+		}
+	case ably.ActionAnnotation:
+		info = ably.Err(ably.AnnotationsDisabled)
+	default:
+		info = ably.Err(ably.NotImplemented)
+	}
+	if err != nil {
+		info = refusal(err)
+	}
+	if info != nil {
+		t.acks.answer(k, nil, info)
+	}
+	return nil
+}
+
+// serials are those of n messages at a position.
+func serials(at hub.Position, n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = at.Serial(i)
+	}
+	return list
+}
+
+// mayPublish tells why the client may not, or nil. It completes the messages
+// with who it is.
+func (t *transport) mayPublish(p *ably.ProtocolMessage) *ably.ErrorInfo {
+	g := t.grant.Load()
+	name, info := ably.ParseChannelName(p.Channel)
+	if info != nil {
+		return info
+	}
+	if !g.may("publish", name.Name) {
+		return ably.Err(ably.NotPermitted)
+	}
+	if c := t.channels[p.Channel]; c != nil && !c.asked.Has(ably.ModePublish) {
+		return ably.Err(ably.ModeMissing)
+	}
+	if p.Params["_forceNack"] == "true" {
+		return ably.Err(ably.ForcedNack)
+	}
+	if info := p.Check(); info != nil {
+		return info
+	}
+	if len(p.Messages) == 0 {
+		return ably.Err(ably.BadMessage)
+	}
+	for _, m := range p.Messages {
+		id, info := g.clientID(m.ClientID)
+		if info != nil {
+			return info
+		}
+		m.ClientID = id
+	}
+	p.Channel = name.Name
+	return nil
+}
+
+// mayBePresent is mayPublish for presence, which has to be somebody's.
+func (t *transport) mayBePresent(p *ably.ProtocolMessage) *ably.ErrorInfo {
+	g := t.grant.Load()
+	c := t.channels[p.Channel]
+	if c == nil {
+		return ably.Errorf(ably.ChannelWrongState, "not attached")
+	}
+	switch {
+	case !g.may("presence", c.hub):
+		return ably.Err(ably.NotPermitted)
+	case !c.asked.Has(ably.ModePresence):
+		return ably.Err(ably.ModeMissing)
+	}
+	if info := p.Check(); info != nil {
+		return info
+	}
+	for _, m := range p.Presence {
+		id, info := g.clientID(m.ClientID)
+		switch {
+		case info != nil:
+			return info
+		case id == "":
+			return ably.Err(ably.PresenceNeedsClientID)
+		}
+		m.ClientID = id
+	}
+	p.Channel = c.hub
+	return nil
+}
+
+// clientID is who a message is from, which says that it is from said.
+func (g *Grant) clientID(said string) (string, *ably.ErrorInfo) {
+	switch {
+	case g.ClientID == "*", said == g.ClientID:
+		return said, nil
+	case said == "":
+		return g.ClientID, nil
+	}
+	return "", ably.Errorf(ably.BadClientID, "the message has another clientId than the connection")
+}

@@ -1,0 +1,247 @@
+package realtime
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/ably"
+)
+
+// A Server is the seat of realtime connections.
+type Server struct {
+	o Options
+
+	mu sync.Mutex
+	// Guarded by mu.
+	states     map[string]*state // By the connection's id.
+	transports map[*transport]struct{}
+	closed     bool
+	wg         sync.WaitGroup // Of the transports' goroutines. Nobody is added once it is closed.
+}
+
+// New returns a server. After it, Close must be called.
+func New(o Options) *Server {
+	return &Server{o: o.complete(), states: make(map[string]*state), transports: make(map[*transport]struct{})}
+}
+
+// Close ends every connection, and what is kept of those that have none.
+// Clients that should hear of it are told by who ends their connections before,
+// as [usher.Sessions.Drain] does.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for t := range s.transports {
+		_ = t.conn.Close()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	s.mu.Lock()
+	var states []*state
+	for _, st := range s.states {
+		states = append(states, st)
+	}
+	s.mu.Unlock()
+	for _, st := range states {
+		s.forget(st, nil)
+	}
+}
+
+// settings are what a client asks for as it connects.
+type settings struct {
+	format  ably.Format
+	echo    bool
+	resume  string
+	grace   time.Duration
+	maxIdle time.Duration
+}
+
+// settingsOf reads the query of a connect (RFC 3986 §3.4). What is not known is
+// passed over.
+func (s *Server) settingsOf(q url.Values) (settings, *ably.ErrorInfo) {
+	set := settings{echo: q.Get("echo") != "false", grace: s.o.Grace, maxIdle: s.o.MaxIdle}
+	if name := q.Get("format"); name != "" {
+		f, ok := ably.ParseFormat(name)
+		if !ok {
+			return set, ably.Errorf(ably.BadRequest, "unknown format")
+		}
+		set.format = f
+	}
+	if v := q.Get("v"); v != "" {
+		if n, err := strconv.ParseFloat(v, 32); err != nil || n < 1 {
+			return set, ably.Err(ably.BadVersion)
+		}
+	}
+	set.resume = q.Get("resume")
+	if set.resume == "" {
+		set.resume = q.Get("recover")
+	}
+	if ms, ok := millis(q, "remainPresentFor"); ok {
+		set.grace = min(ms, maxRemain)
+	}
+	if ms, ok := millis(q, "heartbeatInterval"); ok && ms > 0 {
+		set.maxIdle = max(min(ms, s.o.MaxIdle), minIdle)
+	}
+	return set, nil
+}
+
+func millis(q url.Values, name string) (time.Duration, bool) {
+	n, err := strconv.ParseInt(q.Get(name), 10, 32)
+	return time.Duration(n) * time.Millisecond, err == nil && n >= 0
+}
+
+// ServeHTTP takes over the connection of an admitted upgrade.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	set, info := s.settingsOf(r.URL.Query())
+	if info != nil {
+		s.Refuse(w, r, info)
+		return
+	}
+	g, err := s.o.Access.Grant(r)
+	if err != nil {
+		s.Refuse(w, r, ably.ErrorOf(err))
+		return
+	}
+	st, gone, wrong := s.stateFor(&set, g)
+	if wrong != nil {
+		s.Refuse(w, r, wrong)
+		return
+	}
+	conn, err := upgrade(w, r)
+	if err != nil {
+		s.drop(st)
+		return
+	}
+	t := newTransport(r.Context(), s, conn, set, st)
+	t.adopt(g)
+	if err := st.adopt(t, set.grace); err != nil {
+		_ = conn.Close()
+		return
+	}
+	if !s.join(t) {
+		_ = conn.Close()
+		s.forget(st, t)
+		return
+	}
+	usher.OnParting(r.Context(), usher.Parting{Goodbye: t.goodbye, Warning: t.warn})
+	t.key = st.newKey(set.resume)
+	t.connected(gone)
+	t.tick()
+	go func() { // With a stack of its own, which has not grown.
+		defer s.leave(t)
+		defer t.end()
+		defer t.caught()
+		t.serve()
+	}()
+}
+
+// ServesElsewhere says that ServeHTTP returns when it has taken a connection
+// over: see [usher.Guard.Detach].
+func (*Server) ServesElsewhere() {}
+
+// stateFor returns the state that the client resumes, or a new one, and then
+// gone says why it could not resume.
+func (s *Server) stateFor(set *settings, g *Grant) (st *state, gone, wrong *ably.ErrorInfo) {
+	if set.resume != "" {
+		if st, gone, wrong = s.resume(set.resume, g); st != nil || wrong != nil {
+			return st, nil, wrong
+		}
+		set.resume = ""
+	}
+	st, err := s.begin(g)
+	if err != nil {
+		return nil, nil, refusal(err)
+	}
+	return st, gone, nil
+}
+
+// drop ends a state whose client was never connected.
+func (s *Server) drop(st *state) {
+	st.mu.Lock()
+	fresh := st.transport == nil && st.timer == nil
+	st.mu.Unlock()
+	if fresh {
+		s.forget(st, nil)
+	}
+}
+
+func (s *Server) join(t *transport) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.transports[t] = struct{}{}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) leave(t *transport) {
+	s.mu.Lock()
+	delete(s.transports, t)
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// upgrade answers the handshake. No extension is taken: what goes to many is
+// encoded once.
+func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, error) {
+	conn, _, _, err := ws.HTTPUpgrader{Timeout: closeTime}.Upgrade(r, w)
+	if err != nil {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return nil, err
+	}
+	return conn, conn.SetDeadline(time.Time{})
+}
+
+// Refuse answers a handshake with 101 and an ERROR, since the SDKs can read no
+// other answer, and closes. It is for handshakes that were not admitted, too.
+func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, why *ably.ErrorInfo) {
+	set, _ := s.settingsOf(r.URL.Query())
+	conn, err := upgrade(w, r)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(closeTime))
+	b := frame(set.format, &ably.ProtocolMessage{Action: ably.ActionError, Error: why})
+	if _, err := conn.Write(append(b, normalClose...)); err != nil {
+		return
+	}
+	awaitClose(conn)
+}
+
+// normalClose is a Close frame that has nothing more to say.
+var normalClose = control(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
+
+// errOver ends a reader: the connection is over.
+var errOver = errors.New("connection is over")
+
+// awaitClose reads until the client's Close, or its end.
+func awaitClose(conn net.Conn) {
+	in := inbox{limit: 512 << 10}
+	var buf [512]byte
+	for {
+		n, err := conn.Read(buf[:])
+		if err == nil {
+			err = in.take(buf[:n], func(op ws.OpCode, _ []byte) error {
+				if op == ws.OpClose {
+					return errOver
+				}
+				return nil
+			})
+		}
+		if err != nil {
+			return
+		}
+	}
+}

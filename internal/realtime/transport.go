@@ -1,0 +1,190 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/ably"
+)
+
+// A transport is one WebSocket that carries a connection.
+type transport struct {
+	// Immutable once it serves.
+	server *Server
+	ctx    context.Context // The request's: the Guard knows the connection by it.
+	conn   net.Conn
+	set    settings
+	state  *state
+	key    string // By which the connection can be resumed.
+	out    *outbox
+	acks   acks
+
+	grant atomic.Pointer[Grant]
+	heard atomic.Int64 // When the client last said anything, in nanoseconds since 1970.
+
+	// Owned by the reader.
+	in       inbox
+	channels map[string]*channel
+	over     bool // Nothing more is done that the client says.
+	deaf     bool // Nor is it looked at.
+
+	tmu sync.Mutex
+	// Guarded by tmu.
+	timer    *time.Timer
+	prompted time.Time // The end of the token that a fresh one was asked for instead of.
+	stopped  bool
+}
+
+func newTransport(ctx context.Context, s *Server, conn net.Conn, set settings, st *state) *transport {
+	t := &transport{server: s, ctx: ctx, conn: conn, set: set, state: st, in: inbox{limit: s.o.MaxFrame}}
+	t.out = newOutbox(conn, s.o.WriteTimeout)
+	t.out.caught = t.caught
+	t.acks.send = t.send
+	t.heard.Store(time.Now().UnixNano())
+	return t
+}
+
+// send queues a protocol message.
+func (t *transport) send(p *ably.ProtocolMessage) { t.out.send(frame(t.set.format, p)) }
+
+// finish queues the last protocol message, and closes.
+func (t *transport) finish(p *ably.ProtocolMessage) error {
+	t.over = true
+	t.out.finish(append(frame(t.set.format, p), normalClose...))
+	return nil
+}
+
+// fail ends the connection with an ERROR, after which the client gives up, or
+// gets another token where that helps.
+func (t *transport) fail(why *ably.ErrorInfo) error {
+	err := t.finish(&ably.ProtocolMessage{Action: ably.ActionError, Error: why})
+	t.server.forget(t.state, t)
+	return err
+}
+
+// connected tells the client of its connection, and why it is not the one that
+// it wanted to resume.
+func (t *transport) connected(gone *ably.ErrorInfo) {
+	g, o := t.grant.Load(), &t.server.o
+	limits := g.App.Limits()
+	t.send(&ably.ProtocolMessage{
+		Action: ably.ActionConnected, ConnectionID: t.state.conn.ID(), Error: gone, Timestamp: time.Now().UnixMilli(),
+		ConnectionDetails: &ably.ConnectionDetails{
+			ConnectionKey: t.key, ClientID: g.ClientID, ServerID: o.ServerID,
+			MaxMessageSize: limits.MessageBytes, MaxFrameSize: o.MaxFrame, MaxInboundRate: max(limits.Rate, 0),
+			StateTTL: o.StateTTL.Milliseconds(), MaxIdle: t.set.maxIdle.Milliseconds(),
+		},
+	})
+}
+
+// serve reads until the connection is over.
+func (t *transport) serve() {
+	_, _ = io.Copy(reader{t}, t.conn) // However it ends: the client comes back.
+}
+
+// caught ends a connection whose goroutine has panicked: nobody above it would,
+// and the process would end.
+func (t *transport) caught() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	t.server.o.Log.Error("realtime connection panicked", "panic", p, "stack", string(debug.Stack()))
+	usher.End(t.ctx, &usher.Refusal{
+		Status: http.StatusInternalServerError, Code: usher.CloseFault, Word: "fault", Cause: errPanicked,
+	})
+}
+
+var errPanicked = errors.New("realtime connection panicked")
+
+// A reader is where the client's bytes go.
+type reader struct{ t *transport }
+
+// Write takes bytes. It keeps none of p.
+func (r reader) Write(p []byte) (int, error) {
+	t := r.t
+	t.heard.Store(time.Now().UnixNano())
+	if t.deaf {
+		return len(p), nil
+	}
+	err := t.in.take(p, t.frame)
+	switch {
+	case err == nil:
+		return len(p), nil
+	case errors.Is(err, errTooLarge): // Of the rest nothing can be made.
+		t.deaf = true
+		return len(p), t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Errorf(ably.MessageTooLarge, "a frame has at most %d bytes", t.server.o.MaxFrame)})
+	case errors.Is(err, errFrame):
+		usher.End(t.ctx, usher.ErrProtocol)
+	}
+	return 0, err
+}
+
+// end sees to what the transport leaves behind.
+func (t *transport) end() {
+	t.tmu.Lock()
+	t.stopped = true
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	t.tmu.Unlock()
+	_ = t.conn.Close()
+	t.out.stop()
+	t.server.lost(t.state, t)
+}
+
+// frame is given each message and control frame.
+func (t *transport) frame(op ws.OpCode, payload []byte) error {
+	switch {
+	case op == ws.OpClose:
+		if !t.over {
+			t.out.finish(normalClose)
+		}
+		return errOver
+	case t.over, op == ws.OpPong:
+		return nil
+	case op == ws.OpPing:
+		t.out.send(control(ws.OpPong, payload))
+		return nil
+	}
+	p := new(ably.ProtocolMessage)
+	if err := ably.Decode(t.set.format, payload, p); err != nil {
+		return t.fail(ably.ErrorOf(err))
+	}
+	return t.handle(p)
+}
+
+// handle does what a client says. Actions that are not known are passed over.
+func (t *transport) handle(p *ably.ProtocolMessage) error {
+	switch p.Action {
+	case ably.ActionHeartbeat:
+		t.send(&ably.ProtocolMessage{Action: ably.ActionHeartbeat, ID: p.ID})
+	case ably.ActionDisconnect:
+		return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected})
+	case ably.ActionClose:
+		err := t.finish(&ably.ProtocolMessage{Action: ably.ActionClosed})
+		t.server.forget(t.state, t)
+		return err
+	case ably.ActionAttach:
+		t.attach(p)
+	case ably.ActionDetach:
+		t.detach(p)
+	case ably.ActionMessage, ably.ActionPresence, ably.ActionAnnotation, ably.ActionObject:
+		return t.publish(p)
+	case ably.ActionSync:
+		t.sync(p)
+	case ably.ActionAuth:
+		return t.reauthorize(p)
+	}
+	return nil
+}
