@@ -1,0 +1,149 @@
+package apps
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+// MinSecret is how long the secret of a key is at least, in bytes: it signs
+// tokens, which can be guessed at without asking anybody.
+const MinSecret = 16
+
+// An App is an application with its keys. It is not changed once it was given to
+// a Registry.
+type App struct {
+	// ID names it. It has neither "." nor ":" in it.
+	ID string
+	// Keys are its keys, of which there may be none.
+	Keys []*Key
+	// Options say what its channels are like.
+	Options hub.AppOptions
+}
+
+// A Key is an API key.
+type Key struct {
+	// ID names it within its app. It has neither "." nor ":" in it.
+	ID string
+	// Secret is what its holder knows, at least MinSecret bytes.
+	Secret usher.Secret
+	// Permissions are what it allows.
+	Permissions usher.Permissions
+	// Revocable lets tokens of the key be taken back. They live for an hour at
+	// most.
+	Revocable bool
+}
+
+func (a *App) validate() error {
+	if !isID(a.ID) {
+		return fmt.Errorf("app %q: an id has letters, digits, - and _ only", a.ID)
+	}
+	seen := make(map[string]bool)
+	for _, k := range a.Keys {
+		switch {
+		case !isID(k.ID):
+			return fmt.Errorf("app %s: key %q: an id has letters, digits, - and _ only", a.ID, k.ID)
+		case seen[k.ID]:
+			return fmt.Errorf("app %s: key %s is there twice", a.ID, k.ID)
+		case len(k.Secret.Reveal()) < MinSecret:
+			return fmt.Errorf("app %s: key %s: the secret has fewer than %d bytes", a.ID, k.ID, MinSecret)
+		}
+		seen[k.ID] = true
+	}
+	return nil
+}
+
+// isID reports whether s can name an app or a key.
+func isID(s string) bool {
+	const most = 64
+	return s != "" && len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
+	})
+}
+
+// A Registry has the apps of one hub. It may be changed at any time, by
+// configuration and by whoever else knows of apps.
+type Registry struct {
+	hub *hub.Hub // Immutable.
+
+	mu sync.RWMutex
+	// Guarded by mu.
+	apps map[string]*App
+}
+
+// NewRegistry returns a registry without apps.
+func NewRegistry(h *hub.Hub) *Registry {
+	return &Registry{hub: h, apps: make(map[string]*App)}
+}
+
+// Set adds an app, or puts it in the place of the one with its ID. Tokens of
+// keys that are no more are refused from then on.
+func (r *Registry) Set(a *App) error {
+	if err := a.validate(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.apps[a.ID] = a
+	r.hub.SetApp(a.ID, a.Options)
+	return nil
+}
+
+// Remove forgets an app, and reports whether there was one.
+func (r *Registry) Remove(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.apps[id] == nil {
+		return false
+	}
+	delete(r.apps, id)
+	r.hub.RemoveApp(id)
+	return true
+}
+
+// App returns an app as the hub knows it, or nil.
+func (r *Registry) App(id string) *hub.App {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.apps[id] == nil {
+		return nil
+	}
+	return r.hub.App(id)
+}
+
+// Only returns the one app that there is, or "" if there are none or several:
+// the app of those whose credential names none.
+func (r *Registry) Only() string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(r.apps) == 1 {
+		for id := range r.apps {
+			return id
+		}
+	}
+	return ""
+}
+
+// key returns the key called name, "app.key".
+func (r *Registry) key(name string) (*Key, ably.KeyName, error) {
+	n, ok := ably.ParseKeyName(name)
+	if !ok {
+		return nil, n, errNoKey
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if a := r.apps[n.App]; a != nil {
+		if i := slices.IndexFunc(a.Keys, func(k *Key) bool { return k.ID == n.ID }); i >= 0 {
+			return a.Keys[i], n, nil
+		}
+	}
+	return nil, n, errNoKey
+}
+
+var errNoKey = errors.New("no such key")
