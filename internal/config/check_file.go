@@ -91,23 +91,41 @@ func (k *checker) certificates(p path, name File) {
 
 func hasCertificate(content []byte) bool { return x509.NewCertPool().AppendCertsFromPEM(content) }
 
-// secret reports a source with nothing in it, or with what no header can hold.
-func (k *checker) secret(p path, s *SecretSource) {
-	at, value := p.with("env"), ""
+// minSecret is how many bytes a secret has at least that keys are made of.
+const minSecret = 32
+
+// longSecret reports a source without a secret that keys can be made of.
+func (k *checker) longSecret(p path, s *SecretSource) {
+	if s == nil || !k.reports.clean(p) {
+		return
+	}
+	if at, value, ok := k.reveal(p, s); ok && len(value) < minSecret {
+		k.report(at, "the secret has %d bytes; want at least %d, such as those of: openssl rand -base64 32", len(value), minSecret)
+	}
+}
+
+// reveal returns what is in a source, and where that is said; or reports that
+// there is no such thing.
+func (k *checker) reveal(p path, s *SecretSource) (at path, value string, ok bool) {
 	if s.File != "" {
 		at = p.with("file")
 		content, ok := k.readable(at, s.File)
-		if !ok {
-			return
-		}
-		value = string(trimNewline(content))
-	} else {
-		i := slices.IndexFunc(k.environ, func(e string) bool { return strings.HasPrefix(e, s.Env+"=") })
-		if i < 0 || strings.ContainsAny(s.Env, "=\x00") {
-			k.report(at, "no such environment variable")
-			return
-		}
-		value = k.environ[i][len(s.Env)+1:]
+		return at, string(trimNewline(content)), ok
+	}
+	at = p.with("env")
+	i := slices.IndexFunc(k.environ, func(e string) bool { return strings.HasPrefix(e, s.Env+"=") })
+	if i < 0 || strings.ContainsAny(s.Env, "=\x00") {
+		k.report(at, "no such environment variable")
+		return at, "", false
+	}
+	return at, k.environ[i][len(s.Env)+1:], true
+}
+
+// secret reports a source with nothing in it, or with what no header can hold.
+func (k *checker) secret(p path, s *SecretSource) {
+	at, value, ok := k.reveal(p, s)
+	if !ok {
+		return
 	}
 	switch {
 	case strings.TrimSpace(value) == "":

@@ -251,8 +251,8 @@ func (d *decoder) choice(n *node, what string, section reflect.Type, p path) {
 	}
 	for _, f := range fieldsOf(section) {
 		i := slices.IndexFunc(n.members, func(m member) bool { return m.key == f.key })
-		if i >= 0 && len(given) == 1 && f.beside != "" && given[0] != f.beside {
-			d.reports.add(n.members[i].at, p.with(f.key), "is for %s, and there is none", f.beside)
+		if i >= 0 && len(given) == 1 && len(f.beside) > 0 && !slices.Contains(f.beside, given[0]) {
+			d.reports.add(n.members[i].at, p.with(f.key), "is for %s, and there is none", oneOf(f.beside, "or"))
 		}
 	}
 }

@@ -23,4 +23,11 @@ type Engine struct {
 	// File with the certificates, in PEM, that vouch for servers of tls. Default:
 	// those of the system.
 	CA File `yaml:"ca" beside:"nats"`
+	// Key-encryption key, under which secrets and signing keys are sealed in the
+	// store: a random text of at least 32 bytes, the same on all nodes. Required
+	// beside nats. Default: one is made, in the file usher.key of the directory.
+	Key *SecretSource `yaml:"key" beside:"data,nats"`
+	// Key-encryption key from before: what is sealed under it is opened, and
+	// sealed under key when Usher starts. Default: none.
+	OldKey *SecretSource `yaml:"old_key" beside:"data,nats"`
 }

@@ -50,7 +50,7 @@ func engineDirectory(t *testing.T) {
 	if err := os.MkdirAll("store/below", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"a.creds": creds, "ca.pem": caPEM(t), "text": "canary"} {
+	for name, content := range map[string]string{"a.creds": creds, "ca.pem": caPEM(t), "text": "canary", "kek": strings.Repeat("k", 32) + "\n"} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -87,6 +87,12 @@ func TestEngine(t *testing.T) {
 		{"files", `{nats: "tls://n1", credentials: a.creds, ca: ./ca.pem}`, "", config.Engine{
 			NATS: config.Servers{"tls://n1:4222"}, Credentials: "a.creds", CA: "ca.pem",
 		}},
+		{"keys", "{data: store, key: {file: kek}, old_key: {file: ./kek}}", "", config.Engine{
+			Data: "store", Key: &config.SecretSource{File: "kek"}, OldKey: &config.SecretSource{File: "kek"},
+		}},
+		{"key in a variable", "{data: store}", "USHER_ENGINE_KEY_FILE=kek", config.Engine{
+			Data: "store", Key: &config.SecretSource{File: "kek"},
+		}},
 		{"variable", "", "USHER_ENGINE_NATS=nats://n1,n2,n3", config.Engine{NATS: three}},
 		{"list in a variable", "", "USHER_ENGINE_NATS=[nats://n1, nats://n2]", config.Engine{NATS: three[:2]}},
 		{"map in a variable", "{data: ./store}", "USHER_ENGINE={nats: nats://n1,n2, replicas: 2}", config.Engine{NATS: three[:2], Replicas: 2}},
@@ -98,7 +104,12 @@ func TestEngine(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			engineDirectory(t)
-			got, err := loadEngine(t, tt.text, tt.environ)
+			environ := []string{tt.environ}
+			if len(tt.want.NATS) > 0 {
+				environ = append(environ, "USHER_ENGINE_KEY_ENV=USHER_KEK", "USHER_KEK="+strings.Repeat("k", 32))
+				tt.want.Key = &config.SecretSource{Env: "USHER_KEK"}
+			}
+			got, err := loadEngine(t, tt.text, environ...)
 			if err != nil {
 				t.Fatalf("got\n%v", err)
 			}
@@ -116,15 +127,15 @@ func TestEngine(t *testing.T) {
 
 // loadEngine loads a file with the engine that text says, or without a file if
 // it says nothing.
-func loadEngine(t *testing.T, text, variable string) (*config.Config, error) {
+func loadEngine(t *testing.T, text string, environ ...string) (*config.Config, error) {
 	t.Helper()
 	if text == "" {
-		return config.Load("", []string{variable})
+		return config.Load("", environ)
 	}
 	if err := os.WriteFile("usher.yaml", []byte("engine: "+text+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return config.Load("usher.yaml", []string{variable})
+	return config.Load("usher.yaml", environ)
 }
 
 // The default is beside the file, wherever the program runs.
@@ -164,7 +175,7 @@ func TestEngineBad(t *testing.T) {
 		{"three", "{memory: true, nats: nats://n1,n2, data: x}", "", "1:9: engine: got memory, nats and data; an engine is one of them"},
 		{"two by a variable", "{memory: true}", "USHER_ENGINE_DATA=store", "USHER_ENGINE_DATA: engine: got memory and data; an engine is one of them"},
 		{"no memory", "{memory: false}", "", "1:18: engine.memory: want true; leave it out where it is not the engine"},
-		{"text", "./store", "", "1:9: engine: got text, want a map with data, nats, memory, replicas, credentials and ca"},
+		{"text", "./store", "", "1:9: engine: got text, want a map with data, nats, memory, replicas, credentials, ca, key and old_key"},
 		{"only replicas", "{replicas: 3}", "", "1:9: engine: want " + anEngine},
 		{"replicas of memory", "{memory: true, replicas: 3}", "", "1:24: engine.replicas: is for nats, and there is none"},
 		{"files of data", "{data: ./store, credentials: a.creds}", "", "1:25: engine.credentials: is for nats, and there is none"},
@@ -195,7 +206,7 @@ func TestEngineBad(t *testing.T) {
 		{"commas in an item", `{nats: ["nats://n1,n2"]}`, "", "1:17: engine.nats[0]: " + aServer},
 		{"item that is none", "{nats: [nats://n1, 5]}", "", "1:28: engine.nats[1]: got a number, " + aServer},
 		{"twice", "{nats: [nats://n1, nats://N1:4222]}", "", "1:28: engine.nats[1]: in the list twice"},
-		{"in braces with a space", "{nats: nats://n1, n2}", "", "1:27: engine.n2: unknown key; known here: data, nats, memory, replicas, credentials, ca"},
+		{"in braces with a space", "{nats: nats://n1, n2}", "", "1:27: engine.n2: unknown key; known here: data, nats, memory, replicas, credentials, ca, key, old_key"},
 		{"mixed", "{nats: [nats://n1, tls://n2]}", "", "1:16: engine.nats: some with and some without TLS; want nats:// for all of them, or tls://"},
 		{"of a variable", "", "USHER_ENGINE_NATS=nats://n1,http://n2", "USHER_ENGINE_NATS: engine.nats: " + aServer},
 
@@ -215,6 +226,14 @@ func TestEngineBad(t *testing.T) {
 		{"credentials that are none", "{nats: nats://n1, credentials: ./text}", "", "1:40: engine.credentials: " + noUser},
 		{"no ca", "{nats: tls://n1, ca: ./text}", "", "1:30: engine.ca: no certificate in PEM in it"},
 		{"ca without TLS", "{nats: nats://n1, ca: ./ca.pem}", "", "1:31: engine.ca: is for servers of tls://, and there is none"},
+		{"no key", "{nats: nats://n1}", "", "1:9: engine.key: missing; with nats it is required, since whoever can read the cluster could make tickets and tokens: " +
+			"{file: …} with a random text of at least 32 bytes, the same on all nodes, such as that of: openssl rand -base64 32"},
+		{"short key", "{nats: nats://n1, key: {file: text}}", "", "1:39: engine.key.file: the secret has 6 bytes; want at least 32, such as those of: openssl rand -base64 32"},
+		{"key nowhere", "{data: store, key: {file: nowhere}}", "", "1:35: engine.key.file: no such file: nowhere"},
+		{"key of no variable", "{data: store, key: {env: NOWHERE}}", "", "1:34: engine.key.env: no such environment variable"},
+		{"old key alone", "{data: store, old_key: {file: kek}}", "", "1:32: engine.old_key: needs key: what is sealed under it is sealed under that"},
+		{"short old key", "{data: store, key: {file: kek}, old_key: {file: text}}", "", "1:57: engine.old_key.file: the secret has 6 bytes; want at least 32, such as those of: openssl rand -base64 32"},
+		{"key of memory", "{memory: true, key: {file: kek}}", "", "1:24: engine.key: is for data or nats, and there is none"},
 		{"all at once", "{nats: n1, replicas: 9, credentials: x}", "", "1:16: engine.nats: " + aServer +
 			"\n1:30: engine.replicas: want at least 1 and at most 5\n1:46: engine.credentials: no such file: x"},
 	}

@@ -20,6 +20,11 @@ func refuse(unknown []string, c *Config, root *node, r *report) {
 			}
 		}
 	}
+	for _, s := range []*SecretSource{c.Engine.Key, c.Engine.OldKey} {
+		if s != nil {
+			named[s.Env] = true
+		}
+	}
 	for _, name := range unknown {
 		if named[name] {
 			continue

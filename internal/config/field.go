@@ -14,7 +14,7 @@ type field struct {
 	fallback string // The default as it would be written, if it has one.
 	min, max string // The least and the most, as they would be written. A zero that may be is let pass.
 	enum     []string
-	beside   string // The key of the same section without which it has no meaning.
+	beside   []string // The keys of the same section without one of which it has no meaning.
 	required bool
 	zero     bool // A number or time may be 0.
 	later    bool // The design has it, this version refuses it.
@@ -28,13 +28,16 @@ func fieldsOf(section reflect.Type) []field {
 		rules := strings.Split(f.Tag.Get("rule"), ",")
 		one := field{
 			key: f.Tag.Get("yaml"), index: i, typ: f.Type, fallback: f.Tag.Get("default"),
-			min: f.Tag.Get("min"), max: f.Tag.Get("max"), beside: f.Tag.Get("beside"),
+			min: f.Tag.Get("min"), max: f.Tag.Get("max"),
 			required: slices.Contains(rules, "required"),
 			zero:     slices.Contains(rules, "zero"),
 			later:    slices.Contains(rules, "later"),
 		}
 		if enum := f.Tag.Get("enum"); enum != "" {
 			one.enum = strings.Split(enum, ",")
+		}
+		if beside := f.Tag.Get("beside"); beside != "" {
+			one.beside = strings.Split(beside, ",")
 		}
 		list = append(list, one)
 	}
@@ -65,7 +68,7 @@ func keysOf(section reflect.Type) []string {
 func choicesOf(section reflect.Type) []string {
 	var keys []string
 	for _, f := range fieldsOf(section) {
-		if !f.later && f.beside == "" {
+		if !f.later && len(f.beside) == 0 {
 			keys = append(keys, f.key)
 		}
 	}

@@ -102,14 +102,25 @@ func describe(def *jsonschema.Schema, section reflect.Type) {
 func choose(def *jsonschema.Schema, section reflect.Type) {
 	one, whole := uint64(1), true
 	for _, f := range fieldsOf(section) {
-		if f.beside == "" {
+		if len(f.beside) == 0 {
+			continue
+		}
+		whole = false
+		if len(f.beside) > 1 {
+			if def.DependentSchemas == nil {
+				def.DependentSchemas = make(map[string]*jsonschema.Schema)
+			}
+			either := &jsonschema.Schema{}
+			for _, key := range f.beside {
+				either.AnyOf = append(either.AnyOf, &jsonschema.Schema{Required: []string{key}})
+			}
+			def.DependentSchemas[f.key] = either
 			continue
 		}
 		if def.DependentRequired == nil {
 			def.DependentRequired = make(map[string][]string)
 		}
-		def.DependentRequired[f.key] = []string{f.beside}
-		whole = false
+		def.DependentRequired[f.key] = f.beside
 	}
 	if whole {
 		def.MinProperties, def.MaxProperties = &one, &one

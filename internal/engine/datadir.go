@@ -1,11 +1,16 @@
 package engine
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/usher-ws/usher"
 )
 
 const (
@@ -16,6 +21,8 @@ const (
 	// server to start there must be some.
 	roomName = "usher.room"
 	roomSize = 1 << 20
+	// keyName is the key-encryption key that is made where none is given.
+	keyName = "usher.key"
 )
 
 // A dataDir is a data directory that is ours until close.
@@ -71,7 +78,7 @@ func closeDir(name string) error {
 		return fmt.Errorf("data directory %s cannot be read: %w", name, cause(err))
 	}
 	for _, e := range list {
-		if !slices.Contains([]string{lockName, storeName, roomName}, e.Name()) {
+		if !slices.Contains([]string{lockName, storeName, roomName, keyName}, e.Name()) {
 			return nil
 		}
 	}
@@ -104,6 +111,43 @@ func (d *dataDir) room() error {
 		return fmt.Errorf("data directory %s cannot be written to: %w", d.name, cause(err))
 	}
 	return nil
+}
+
+// key returns the key-encryption key that was made here, or an empty one.
+func (d *dataDir) key() (usher.Secret, error) {
+	name := filepath.Join(d.name, keyName)
+	text, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return usher.Secret{}, nil
+	case err != nil:
+		return usher.Secret{}, fmt.Errorf("key-encryption key %s cannot be read: %w", name, cause(err))
+	}
+	key := usher.NewSecret(strings.TrimRight(string(text), "\r\n"))
+	if len(key.Reveal()) < MinKey {
+		return usher.Secret{}, fmt.Errorf("key-encryption key %s has less than %d bytes", name, MinKey)
+	}
+	return key, nil
+}
+
+// makeKey makes the key-encryption key. It is on disk before anything is sealed
+// under it.
+func (d *dataDir) makeKey() (usher.Secret, error) {
+	name := filepath.Join(d.name, keyName)
+	key := rand.Text() + rand.Text()
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		_, err = f.WriteString(key + "\n")
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if dir, openErr := os.Open(d.name); openErr == nil {
+		_ = dir.Sync() // Where a system has no such thing, the file's must do.
+		_ = dir.Close()
+	}
+	if err != nil {
+		return usher.Secret{}, fmt.Errorf("key-encryption key %s cannot be made: %w", name, cause(err))
+	}
+	return usher.NewSecret(key), nil
 }
 
 // close gives the directory back. The lock file stays: to remove it would let

@@ -16,8 +16,7 @@
 // KV_usher_spent, KV_usher_revocations, KV_usher_keys and KV_usher_secrets, with
 // tokens of the site's own KV_usher_families, and with logins KV_usher_logins. The
 // account belongs to Usher alone: whoever can write to it can revoke, renew and
-// make keys, and whoever can read it can make tickets. A user that may do no more
-// than the nodes need has these permissions:
+// make keys. A user that may do no more than the nodes need has these permissions:
 //
 //	publish:
 //	  $KV.usher_spent.>  $KV.usher_revocations.>  $KV.usher_keys.>  $KV.usher_secrets.>

@@ -145,7 +145,7 @@ func startServer(ctx context.Context, o Options, log *serverLog) (*server.Server
 
 // maxStore bounds all buckets together: 0 is three quarters of what is free on
 // the disk.
-func (o *Options) maxStore() int64 { return 4 * o.maxBytes }
+func (o *Options) maxStore() int64 { return maxBuckets * o.maxBytes }
 
 // A serverLog is where the server inside this process logs to: warnings and
 // errors. What ends other servers is kept, for whoever has started this one.

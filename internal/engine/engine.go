@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,13 @@ type Options struct {
 	Data string
 	// NATS is a cluster of NATS servers with JetStream, which all nodes share.
 	NATS *NATS
+	// Key is the key-encryption key, under which secrets and signing keys are
+	// sealed: a random text of at least 32 bytes, the same on all nodes. Required
+	// with NATS. Default: with Data one is made there, in the file usher.key.
+	Key usher.Secret
+	// OldKey opens what is sealed under it, which is sealed under Key then.
+	// Default: none.
+	OldKey usher.Secret
 	// Log is told when the store is out of reach, and when it is back. Default:
 	// slog.Default().
 	Log *slog.Logger
@@ -54,6 +62,9 @@ const (
 	keysBucket        = "keys"
 )
 
+// maxBuckets is how many there are, with those of secrets and of both records.
+const maxBuckets = 6
+
 // An Engine keeps what nodes share: see the package comment. It is a
 // [usher.Spender] and a [usher.Bus]. Its methods may be called by many
 // goroutines at once, and not after Close.
@@ -66,6 +77,13 @@ type Engine struct {
 	revocations bucket
 	known       atomic.Int64 // How many revocations are kept, as far as this node has heard.
 	keys        *Keys
+	vault       *vault
+	shared      bucket // Of secrets and signing keys.
+	secrets     *Secrets
+
+	mu sync.Mutex
+	// Guarded by mu.
+	closing []func() // What Close calls first.
 }
 
 // A rememberer is a Spender that says since when it remembers.
@@ -108,7 +126,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		e.store, err = openCluster(ctx, o)
 	}
 	if err == nil {
-		err = e.open(ctx)
+		err = e.open(ctx, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
@@ -117,12 +135,15 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 }
 
 // open opens the buckets.
-func (e *Engine) open(ctx context.Context) (err error) {
+func (e *Engine) open(ctx context.Context, o Options) (err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.store.close())
+			err = errors.Join(err, e.Close())
 		}
 	}()
+	if e.vault, err = o.vault(e.store); err != nil {
+		return err
+	}
 	if e.kind == "memory" {
 		m := new(usher.MemorySpender)
 		m.Since() // Begins to remember.
@@ -141,8 +162,25 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	e.keys, err = newKeys(ctx, b, e.log)
-	return err
+	if e.keys, err = newKeys(ctx, b, e.log); err != nil {
+		return err
+	}
+	e.opened(e.keys.close)
+	if e.shared, err = e.store.bucket(ctx, secretsBucket, watched); err != nil {
+		return err
+	}
+	if e.secrets, err = newSecrets(ctx, e.shared, e.vault, e.log); err != nil {
+		return err
+	}
+	e.opened(e.secrets.close)
+	return nil
+}
+
+// opened has Close call f.
+func (e *Engine) opened(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closing = append(e.closing, f)
 }
 
 // Spend implements [usher.Spender]. It takes at most a second; after an answer
@@ -161,6 +199,9 @@ func (e *Engine) Since() time.Time { return e.spent.Since() }
 
 // Keys are the API keys.
 func (e *Engine) Keys() *Keys { return e.keys }
+
+// Secrets are what all nodes seal and sign with.
+func (e *Engine) Secrets() *Secrets { return e.secrets }
 
 // Check returns why the store cannot be reached or written to, or nil. It is
 // cheap enough to be asked every other second, and takes at most a second.
@@ -182,8 +223,13 @@ func (e *Engine) Down() time.Time {
 	return since
 }
 
-// Close ends everything that Open and Subscribe have started.
+// Close ends everything that was opened, and what Subscribe has started.
 func (e *Engine) Close() error {
-	e.keys.close()
+	e.mu.Lock()
+	closing := e.closing
+	e.mu.Unlock()
+	for _, f := range closing {
+		f()
+	}
 	return e.store.close()
 }

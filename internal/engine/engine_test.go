@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// siteKey is the key-encryption key of the tests that do not care.
+var siteKey = usher.NewSecret(strings.Repeat("k", 32))
+
 // open opens an engine that the test closes, with its log in the test's.
 func open(t *testing.T, o engine.Options) *engine.Engine {
 	t.Helper()
@@ -22,6 +26,9 @@ func open(t *testing.T, o engine.Options) *engine.Engine {
 	defer cancel()
 	if o.Log == nil {
 		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	if o.NATS != nil && o.Key.Empty() {
+		o.Key = siteKey
 	}
 	e, err := engine.Open(ctx, o)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestNonsense(t *testing.T) {
 // Close ends what was subscribed, too: goleak would find it.
 func TestCloseEndsSubscriptions(t *testing.T) {
 	c := enginetest.NewCluster(t, 1, nil)
-	for _, o := range []engine.Options{{Memory: true}, {Data: t.TempDir()}, {NATS: &engine.NATS{URLs: c.URLs()}}} {
+	for _, o := range []engine.Options{{Memory: true}, {Data: t.TempDir()}, {NATS: &engine.NATS{URLs: c.URLs()}, Key: siteKey}} {
 		e, err := engine.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)

@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"crypto/cipher"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -32,9 +35,14 @@ const (
 // of reach. An error wraps [usher.ErrUnavailable], unless it is about a key, a
 // value or a time that cannot be: then nothing was done. With the others it is
 // not known whether a change was made.
+//
+// Values are sealed, by keys that are derived of the site's secrets.
 type Records struct {
-	bucket bucket
-	down   func() (time.Time, error)
+	bucket  bucket
+	down    func() (time.Time, error)
+	name    string
+	secrets *Secrets
+	log     *slog.Logger
 }
 
 // Records opens the records called name, which is Families or Logins. ctx is for
@@ -47,7 +55,7 @@ func (e *Engine) Records(ctx context.Context, name string) (*Records, error) {
 	if err != nil {
 		return nil, unreachable("open records of "+name, err)
 	}
-	return &Records{bucket: b, down: e.store.down}, nil
+	return &Records{bucket: b, down: e.store.down, name: name, secrets: e.secrets, log: e.log}, nil
 }
 
 // Create adds a record until a time, by the clocks of the store: whole seconds
@@ -58,7 +66,7 @@ func (r *Records) Create(ctx context.Context, key string, value []byte, until ti
 		return false, fmt.Errorf("create record: %w", err)
 	}
 	err = r.call(ctx, func(ctx context.Context) error {
-		_, err := r.bucket.create(ctx, key, value, ttl)
+		_, err := r.bucket.create(ctx, key, r.seal(key, value), ttl)
 		return err
 	})
 	if errors.Is(err, errExists) {
@@ -71,7 +79,7 @@ func (r *Records) Create(ctx context.Context, key string, value []byte, until ti
 }
 
 // Get returns a record, never a stale one, with its revision; nil where there is
-// none.
+// none, or none that can be opened, since the site's secrets are others now.
 func (r *Records) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
 	if !isRecordKey(key) {
 		return nil, 0, nil // It may be a stranger's text: nothing has this key.
@@ -87,10 +95,12 @@ func (r *Records) Get(ctx context.Context, key string) (value []byte, revision u
 	if err != nil {
 		return nil, 0, unreachable("read record", err)
 	}
-	if e.value == nil {
-		e.value = []byte{} // nil says that there is none.
+	value, ok := r.open(key, e.value)
+	if !ok {
+		r.log.Warn("a record cannot be opened: it counts as none", "records", r.name)
+		return nil, 0, nil
 	}
-	return e.value, e.revision, nil
+	return value, e.revision, nil
 }
 
 // Update replaces a record that has this revision still, and reports false where
@@ -101,7 +111,7 @@ func (r *Records) Update(ctx context.Context, key string, value []byte, revision
 		return false, fmt.Errorf("update record: %w", err)
 	}
 	err = r.call(ctx, func(ctx context.Context) error {
-		_, err := r.bucket.update(ctx, key, value, revision, ttl)
+		_, err := r.bucket.update(ctx, key, r.seal(key, value), revision, ttl)
 		return err
 	})
 	if errors.Is(err, errConflict) {
@@ -134,6 +144,32 @@ func (r *Records) call(ctx context.Context, f func(context.Context) error) error
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
 	return f(ctx)
+}
+
+// box returns what seals the record of a key, and nothing else.
+func (r *Records) box(key string) cipher.AEAD {
+	aead, err := newAEAD([]byte(r.secrets.derived("usher record " + r.name + "." + key).Reveal()))
+	if err != nil {
+		panic(err) // The size is that of a key.
+	}
+	return aead
+}
+
+// seal returns a nonce, and the value sealed.
+func (r *Records) seal(key string, value []byte) []byte {
+	box := r.box(key)
+	nonce := make([]byte, box.NonceSize(), box.NonceSize()+len(value)+box.Overhead())
+	rand.Read(nonce) // Never fails: it ends the process instead.
+	return box.Seal(nonce, nonce, value, nil)
+}
+
+func (r *Records) open(key string, text []byte) (value []byte, ok bool) {
+	box := r.box(key)
+	if len(text) < box.NonceSize() {
+		return nil, false
+	}
+	value, err := box.Open([]byte{}, text[:box.NonceSize()], text[box.NonceSize():], nil)
+	return value, err == nil
 }
 
 // checkRecord returns for how long a record is kept.

@@ -4,26 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"time"
 
 	"github.com/usher-ws/usher"
 )
 
-const (
-	secretsVersion = 1
-	maxTicketKeys  = 16
-	// farAhead is when the time that a key seals from cannot be right: a node's
-	// clock was wrong.
-	farAhead = time.Hour
-)
+const maxTicketKeys = 16
 
 // A secretsRecord is what the store has of the secrets.
 type secretsRecord struct {
-	Version int    `json:"v"`
-	CSRF    []byte `json:"csrf"`
+	CSRF []byte `json:"csrf"`
+	// Root is what all other secrets that do not rotate are derived of.
+	Root []byte `json:"root"`
 	// Tickets are the keys of tickets, the latest From first.
 	Tickets []ticketKey `json:"tickets"`
 }
@@ -36,7 +29,7 @@ type ticketKey struct {
 
 func newSecretsRecord(now time.Time) secretsRecord {
 	return secretsRecord{
-		Version: secretsVersion, CSRF: newSecret(),
+		CSRF: newSecret(), Root: newSecret(),
 		Tickets: []ticketKey{{Key: newSecret(), From: now.UTC()}},
 	}
 }
@@ -56,8 +49,8 @@ func (r secretsRecord) keys(now time.Time) []usher.Secret {
 	return list
 }
 
-// rotated returns the record as it should be at now, or nil if it is that.
-func (r secretsRecord) rotated(now time.Time) *secretsRecord {
+// rotated returns the record as it should be at now, or false if it is that.
+func (r secretsRecord) rotated(now time.Time) (secretsRecord, bool) {
 	next := r
 	next.Tickets = slices.DeleteFunc(slices.Clone(r.Tickets), func(k ticketKey) bool { return k.From.Sub(now) > farAhead })
 	// A key that no ticket can need any more is not left lying about.
@@ -74,35 +67,17 @@ func (r secretsRecord) rotated(now time.Time) *secretsRecord {
 		next.Tickets = slices.Insert(next.Tickets, 0, fresh)
 	}
 	same := func(a, b ticketKey) bool { return bytes.Equal(a.Key, b.Key) && a.From.Equal(b.From) }
-	if slices.EqualFunc(next.Tickets, r.Tickets, same) {
-		return nil
-	}
-	return &next
+	return next, !slices.EqualFunc(next.Tickets, r.Tickets, same)
 }
 
-func (r secretsRecord) encode() []byte {
-	text, err := json.Marshal(r)
-	if err != nil {
-		panic(err) // It has numbers, bytes and times of this century only.
-	}
-	return text
-}
+func (r secretsRecord) encode() ([]byte, error) { return json.Marshal(r) }
 
-// decodeSecrets reads what a node has written. Its errors quote nothing of it.
 func decodeSecrets(text []byte) (secretsRecord, error) {
 	var r secretsRecord
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if d.Decode(&r) != nil {
-		return r, errors.New("not a record of this version of usher")
+	if err := strictJSON(text, &r); err != nil {
+		return r, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return r, errors.New("something follows the record")
-	}
-	switch {
-	case r.Version != secretsVersion:
-		return r, fmt.Errorf("version %d, want %d", r.Version, secretsVersion)
-	case len(r.CSRF) != secretSize, len(r.Tickets) == 0, len(r.Tickets) > maxTicketKeys:
+	if len(r.CSRF) != secretSize || len(r.Root) != secretSize || len(r.Tickets) == 0 || len(r.Tickets) > maxTicketKeys {
 		return r, errors.New("a key is missing or has another size")
 	}
 	for _, k := range r.Tickets {

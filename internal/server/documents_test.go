@@ -56,6 +56,7 @@ func TestDocumentedConfiguration(t *testing.T) {
 	for _, block := range blocks {
 		dir := t.TempDir()
 		write(t, dir, "secret", secret)
+		write(t, dir, "engine.key", secret)
 		if _, err := config.Load(write(t, dir, "usher.yaml", block[1]), nil); err != nil {
 			t.Errorf("%v\n%s", err, block[1])
 		}

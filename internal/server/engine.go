@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/engine"
 )
@@ -21,8 +22,11 @@ const engineTime = 10 * time.Second
 func (k *kept) openEngine(ctx context.Context, c *config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, engineTime)
 	defer cancel()
-	var err error
-	if k.engine, err = engine.Open(ctx, engineOptions(c.Engine, k)); err != nil {
+	o, err := engineOptions(c.Engine, k)
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	if k.engine, err = engine.Open(ctx, o); err != nil {
 		return explainOpen(err)
 	}
 	if err := k.useEngine(ctx); err != nil {
@@ -45,6 +49,9 @@ func explainOpen(err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("%w: set engine.data (USHER_ENGINE_DATA) to a directory that this user can write, or engine.memory", err)
 	}
+	if errors.Is(err, engine.ErrOtherKey) {
+		return fmt.Errorf("%w: set engine.key or engine.old_key to it; in a directory it may be the file usher.key that was there. Nothing was changed", err)
+	}
 	return err
 }
 
@@ -59,11 +66,12 @@ func absolute(name string) string {
 
 func (k *kept) useEngine(ctx context.Context) error {
 	k.tickets.Spent = k.engine
-	var err error
-	if k.secrets, err = k.engine.Secrets(ctx, k.tickets.Rotate); err != nil {
+	secrets := k.engine.Secrets()
+	err := secrets.UseTickets(k.tickets.Rotate)
+	if err != nil {
 		return err
 	}
-	k.csrf.Key = k.secrets.CSRF()
+	k.csrf.Key = secrets.CSRF()
 	k.leave, err = k.sessions.Join(ctx, k.engine)
 	return err
 }
@@ -73,23 +81,34 @@ func (k *kept) closeEngine() error {
 	if k.leave != nil {
 		k.leave()
 	}
-	if k.secrets != nil {
-		k.secrets.Close()
-	}
 	if err := k.engine.Close(); err != nil {
 		return fmt.Errorf("close engine: %w", err)
 	}
 	return nil
 }
 
-func engineOptions(c config.Engine, k *kept) engine.Options {
+func engineOptions(c config.Engine, k *kept) (engine.Options, error) {
 	o := engine.Options{Memory: c.Memory, Data: string(c.Data), Log: k.log}
 	if len(c.NATS) > 0 {
 		o.NATS = &engine.NATS{
 			URLs: c.NATS, Credentials: string(c.Credentials), CA: string(c.CA), Replicas: c.Replicas,
 		}
 	}
-	return o
+	for _, key := range []struct {
+		name string
+		from *config.SecretSource
+		to   *usher.Secret
+	}{{"key", c.Key, &o.Key}, {"old_key", c.OldKey, &o.OldKey}} {
+		if key.from == nil {
+			continue
+		}
+		text, err := reveal(key.from)
+		if err != nil {
+			return o, fmt.Errorf("%s: %w", key.name, err)
+		}
+		*key.to = usher.NewSecret(text)
+	}
+	return o, nil
 }
 
 // engineDown is since when the engine cannot be reached; zero while it can.

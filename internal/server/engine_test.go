@@ -142,7 +142,7 @@ func TestEngineDown(t *testing.T) {
 	dir := t.TempDir()
 	nats := natsServer(t, dir, -1)
 	port := nats.Addr().(*net.TCPAddr).Port
-	g := start(t, withEngine(fmt.Sprintf("{nats: nats://127.0.0.1:%d}", port), newBackend(t).ws()))
+	g := start(t, withEngine(fmt.Sprintf("{nats: nats://127.0.0.1:%d, key: {file: secret}}", port), newBackend(t).ws()))
 	live := long(mustDial(t, "ws://"+g.public+"/chat", bearer(t)))
 	key := makeKey(t, g, "connections", "revocations", "keys")
 	first := buy(t, g, "?route=/chat", http.Header{"Authorization": bearer(t)["Authorization"], "Origin": {page}})

@@ -27,9 +27,8 @@ type kept struct {
 	visitors     visitors
 
 	// Set by openEngine, before anybody is served. Immutable from then on.
-	engine  *engine.Engine
-	secrets *engine.Secrets
-	leave   func() // Takes the sessions off the engine.
+	engine *engine.Engine
+	leave  func() // Takes the sessions off the engine.
 
 	// Guarded by the server's changing.
 	keySets   map[keySource]*usher.JWKS

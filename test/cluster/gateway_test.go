@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func startGateway(t *testing.T, name, nats string, login *ushertest.Issuer, b ba
 	file := filepath.Join(dir, "usher.yaml")
 	text := fmt.Sprintf(`listen: 127.0.0.1:0
 admin: 127.0.0.1:0
-engine: {nats: %q, replicas: 3}
+engine: {nats: %q, replicas: 3, key: {file: key}}
 drain: 0s
 verifiers:
   login: {jwt: {issuer: %q, audience: %q, jwks: %q}}
@@ -45,8 +46,10 @@ routes:
       - {ticket: {}}
       - {bearer: {verify: [login]}}
 `, nats, login.URL, login.Audience, login.JWKSURL(), b.address)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{file: text, filepath.Join(dir, "key"): strings.Repeat("k", 32)} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p := start(t, name, exec.Command(gatewayBinary, "serve", "--config", file))
 	return &gateway{
