@@ -24,14 +24,23 @@ const (
 	connectionName = "usher"
 )
 
-// openCluster connects to servers that run elsewhere.
+// openCluster opens a store on servers that run elsewhere.
 func openCluster(ctx context.Context, o Options) (store, error) {
+	l, replicas, err := linkCluster(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return newJetStream(l, replicas, o.maxBytes, nil)
+}
+
+// linkCluster connects to servers that run elsewhere.
+func linkCluster(ctx context.Context, o Options) (l *link, replicas int, err error) {
 	n := *o.NATS
 	n.Replicas = cmp.Or(n.Replicas, defaultReplicas(len(n.URLs)))
 	if err := n.validate(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	l := &link{log: o.Log, reach: newReach(o.Log)}
+	l = &link{log: o.Log, reach: newReach(o)}
 	options := append(handlers(l.reach),
 		nats.Name(connectionName),
 		nats.MaxReconnects(-1),
@@ -53,11 +62,10 @@ func openCluster(ctx context.Context, o Options) (store, error) {
 	if n.CA != "" {
 		options = append(options, nats.RootCAs(n.CA))
 	}
-	var err error
 	if l.nc, err = dial(ctx, &n, o.Log, options); err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", n.hosts(), err)
+		return nil, 0, fmt.Errorf("connect to NATS at %s: %w", n.hosts(), err)
 	}
-	return newJetStream(l, n.Replicas, o.maxBytes, nil)
+	return l, n.Replicas, nil
 }
 
 // defaultReplicas is on how many of so many servers a bucket is kept.

@@ -30,9 +30,26 @@
 //	subscribe:
 //	  usher.>  _INBOX.>
 //
-// NATS takes "*" for a whole part of a subject only: each KV_usher_* stands for
-// the names.
+// With the hub, its log is the streams usher_brief_0 to usher_brief_7 and
+// usher_kept_0 to usher_kept_7, and the nodes may publish to these too:
+//
+//	$JS.API.STREAM.INFO.usher_*
+//	$JS.API.STREAM.CREATE.usher_*
+//	$JS.API.STREAM.MSG.GET.usher_*
+//	$JS.API.DIRECT.GET.usher_*
+//
+// NATS takes "*" for a whole part of a subject only: each KV_usher_* and usher_*
+// stands for the names.
 //
 // What a NATS server has acknowledged is on its disk at once only where it is
 // told "sync: always"; see its documentation. The server inside the process is.
+//
+// # The hub's log
+//
+// [OpenLog] opens the log of the hub's channels, with a connection, and inside
+// the process a server, of its own: messages are many, and a [Durability] says
+// what they survive. Channels are spread over a few streams. A message has its
+// place by its number in the stream, is in there once by its id, and goes from
+// there to the nodes that follow its channel, with the number of the one before,
+// by which a node sees that it has missed something.
 package engine

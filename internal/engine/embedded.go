@@ -30,17 +30,27 @@ type embedded struct {
 	srv *server.Server
 }
 
+// openEmbedded opens a store on a server inside this process.
 func openEmbedded(ctx context.Context, o Options) (store, error) {
-	dir, err := openDir(o.Data)
+	l, e, err := linkEmbedded(ctx, o)
 	if err != nil {
 		return nil, err
+	}
+	return newJetStream(l, 1, o.maxBytes, e)
+}
+
+// linkEmbedded starts a server inside this process and connects to it.
+func linkEmbedded(ctx context.Context, o Options) (*link, *embedded, error) {
+	dir, err := openDir(o.Data)
+	if err != nil {
+		return nil, nil, err
 	}
 	o.Data = dir.name
 	e := &embedded{o: o, log: &serverLog{log: o.Log}, dir: dir}
 	if e.srv, err = startServer(ctx, o, e.log); err != nil {
-		return nil, errors.Join(fmt.Errorf("start JetStream in %s: %w", o.Data, err), dir.close())
+		return nil, nil, errors.Join(fmt.Errorf("start JetStream in %s: %w", o.Data, err), dir.close())
 	}
-	l := &link{log: o.Log, reach: newReach(o.Log)}
+	l := &link{log: o.Log, reach: newReach(o)}
 	l.nc, err = nats.Connect("", append(handlers(l.reach),
 		nats.Name(connectionName),
 		nats.InProcessServer(e),
@@ -50,9 +60,9 @@ func openEmbedded(ctx context.Context, o Options) (store, error) {
 		nats.NoEcho(),
 	)...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to JetStream in %s: %w", o.Data, err), e.close())
+		return nil, nil, errors.Join(fmt.Errorf("connect to JetStream in %s: %w", o.Data, err), e.close())
 	}
-	return newJetStream(l, 1, o.maxBytes, e)
+	return l, e, nil
 }
 
 // InProcessConn connects to the server that runs now.
@@ -121,7 +131,8 @@ func startServer(ctx context.Context, o Options, log *serverLog) (*server.Server
 		NoSigs:                 true,
 		JetStream:              true,
 		StoreDir:               o.Data,
-		SyncAlways:             true,
+		SyncAlways:             o.syncEvery == 0,
+		SyncInterval:           o.syncEvery,
 		DisableJetStreamBanner: true,
 		JetStreamMaxStore:      o.maxStore(),
 	})

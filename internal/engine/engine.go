@@ -37,6 +37,11 @@ type Options struct {
 	// maxBytes bounds each bucket, and for a server inside this process all of
 	// them. Default: what the disk has.
 	maxBytes int64
+	// syncEvery is how often what was written is put on the disk. Default: before
+	// it is acknowledged.
+	syncEvery time.Duration
+	// ofHub is set where it is for the hub's log: see OpenLog.
+	ofHub bool
 }
 
 // NATS says how a NATS cluster is reached. The package comment has the

@@ -25,6 +25,7 @@ const (
 type reach struct {
 	// Immutable after newReach.
 	log   *slog.Logger
+	ofHub bool          // It is of the hub's log, and not of the engine itself.
 	doubt chan struct{} // Holds one.
 
 	mu sync.Mutex
@@ -33,8 +34,8 @@ type reach struct {
 	why   error
 }
 
-func newReach(log *slog.Logger) *reach {
-	return &reach{log: log, doubt: make(chan struct{}, 1)}
+func newReach(o Options) *reach {
+	return &reach{log: o.Log, ofHub: o.ofHub, doubt: make(chan struct{}, 1)}
 }
 
 // suspect has somebody look soon, and write.
@@ -54,7 +55,10 @@ func (r *reach) lost(why error) {
 	}
 	r.why = why
 	r.mu.Unlock()
-	if first {
+	switch {
+	case first && r.ofHub:
+		r.log.Warn("hub's log is out of reach: publishes are refused", slog.Any("error", why))
+	case first:
 		r.log.Warn("engine is out of reach: tickets are refused", slog.Any("error", why))
 	}
 }
@@ -65,8 +69,11 @@ func (r *reach) back() {
 	since, was := r.since, r.why != nil
 	r.since, r.why = time.Time{}, nil
 	r.mu.Unlock()
-	if was {
-		r.log.Info("engine is back", slog.Duration("after", time.Since(since).Round(time.Millisecond)))
+	switch after := time.Since(since).Round(time.Millisecond); {
+	case was && r.ofHub:
+		r.log.Info("hub's log is back", slog.Duration("after", after))
+	case was:
+		r.log.Info("engine is back", slog.Duration("after", after))
 	}
 }
 

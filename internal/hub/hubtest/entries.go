@@ -114,3 +114,19 @@ func testStop(t *testing.T, logs []hub.Log) {
 		t.Errorf("got %d entries after stop, want none", len(got)-1)
 	}
 }
+
+func testSeveral(t *testing.T, logs []hub.Log) {
+	one, two := Follow(t, logs[0], Chat), Follow(t, logs[0], Chat)
+	Append(t, logs[0], Entry(Chat, "1", "1"))
+	one.Await(t, 1)
+	two.Await(t, 1)
+	one.Stop()
+	for i := 2; i < 50; i++ {
+		Append(t, logs[0], Entry(Chat, fmt.Sprint(i), fmt.Sprint(i)))
+	}
+	for i, text := range Texts(two.Await(t, 49)) {
+		if text != fmt.Sprint(i+1) {
+			t.Fatalf("got %s at %d, want each once and in order", text, i)
+		}
+	}
+}

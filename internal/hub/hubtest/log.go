@@ -32,6 +32,7 @@ func TestLog(t *testing.T, open func(t *testing.T) []hub.Log) {
 		{"channels are apart", testApart},
 		{"bounds", testBounds},
 		{"nothing after stop", testStop},
+		{"several follow a channel", testSeveral},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}

@@ -1,0 +1,178 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/usher-ws/usher/internal/engine"
+	"github.com/usher-ws/usher/internal/engine/enginetest"
+	"github.com/usher-ws/usher/internal/hub"
+	"github.com/usher-ws/usher/internal/hub/hubtest"
+)
+
+func openLog(t *testing.T, o engine.Options, lo engine.LogOptions) *engine.Log {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	l, err := engine.OpenLog(ctx, o, lo)
+	if err != nil {
+		t.Fatalf("open log: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Errorf("close log: %v", err)
+		}
+	})
+	return l
+}
+
+func TestLog(t *testing.T) {
+	for _, d := range []engine.Durability{engine.Memory, engine.Process, engine.Interval} {
+		t.Run(string(d), func(t *testing.T) {
+			hubtest.TestLog(t, func(t *testing.T) []hub.Log {
+				return []hub.Log{openLog(t, engine.Options{Data: t.TempDir()}, engine.LogOptions{Durability: d})}
+			})
+		})
+	}
+	t.Run("without a disk", func(t *testing.T) {
+		hubtest.TestLog(t, func(t *testing.T) []hub.Log {
+			return []hub.Log{openLog(t, engine.Options{Memory: true}, engine.LogOptions{})}
+		})
+	})
+}
+
+// Nodes of a cluster have one log.
+func TestLogOfCluster(t *testing.T) {
+	c := enginetest.NewCluster(t, 3, func(o *server.Options) { o.SyncAlways = false })
+	for _, d := range []engine.Durability{engine.Memory, engine.Replicated} {
+		t.Run(string(d), func(t *testing.T) {
+			hubtest.TestLog(t, func(t *testing.T) []hub.Log {
+				c.Clear(t)
+				var logs []hub.Log
+				for _, url := range c.URLs() {
+					logs = append(logs, openLog(t, engine.Options{NATS: &engine.NATS{URLs: []string{url}}}, engine.LogOptions{Durability: d}))
+				}
+				return logs
+			})
+		})
+	}
+}
+
+// What is acknowledged is there after a restart, under its number, and known by
+// its key.
+func TestLogSurvivesRestart(t *testing.T) {
+	o := engine.Options{Data: t.TempDir()}
+	l := openLog(t, o, engine.LogOptions{})
+	first := hubtest.Append(t, l, hubtest.Entry(hubtest.Chat, "1", "one"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := engine.OpenLog(t.Context(), o, engine.LogOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if got := hubtest.Append(t, again, hubtest.Entry(hubtest.Chat, "1", "one")); got != first {
+		t.Errorf("got position %v for the same message, want %v", got, first)
+	}
+	hubtest.Append(t, again, hubtest.Entry(hubtest.Chat, "2", "two"))
+	list, err := again.Read(t.Context(), hubtest.Chat, hub.Range{Limit: 10})
+	if got := hubtest.Texts(list); err != nil || !slices.Equal(got, []string{"one", "two"}) {
+		t.Errorf("got %v and %v", got, err)
+	}
+}
+
+// A follower that was cut off hears what it has missed, once and in order.
+func TestLogFollowerCatchesUp(t *testing.T) {
+	c := enginetest.NewCluster(t, 1, func(o *server.Options) { o.SyncAlways = false })
+	p := newProxy(t, strings.TrimPrefix(c.URLs()[0], "nats://"))
+	far := openLog(t, engine.Options{NATS: &engine.NATS{URLs: []string{p.url()}}}, engine.LogOptions{})
+	near := openLog(t, engine.Options{NATS: &engine.NATS{URLs: c.URLs()}}, engine.LogOptions{})
+	tail := hubtest.Follow(t, far, hubtest.Chat)
+	hubtest.Append(t, near, hubtest.Entry(hubtest.Chat, "0", "0"))
+	tail.Await(t, 1)
+	p.cut()
+	for i := 1; i < 700; i++ {
+		hubtest.Append(t, near, hubtest.Entry(hubtest.Chat, fmt.Sprint(i), fmt.Sprint(i)))
+	}
+	if _, err := hubtest.TryAppend(far, hubtest.Entry(hubtest.Chat, "cut off", "cut off")); !errors.Is(err, hub.ErrUnavailable) {
+		t.Errorf("got %v while cut off, want ErrUnavailable", err)
+	}
+	p.open(t)
+	for i, text := range hubtest.Texts(tail.Await(t, 700)) {
+		if text != fmt.Sprint(i) {
+			t.Fatalf("got %s at %d", text, i)
+		}
+	}
+}
+
+// A log that was lost is made anew, and whoever followed it is told.
+func TestLogIsLost(t *testing.T) {
+	c := enginetest.NewCluster(t, 1, nil)
+	l := openLog(t, engine.Options{NATS: &engine.NATS{URLs: c.URLs()}}, engine.LogOptions{})
+	at := hubtest.Append(t, l, hubtest.Entry(hubtest.Chat, "1", "one"))
+	lost := make(chan struct{})
+	_, stop, err := l.Follow(t.Context(), hubtest.Chat, func(*hub.Entry) {}, func() { close(lost) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	c.Clear(t)
+	select {
+	case <-lost:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the follower was not told")
+	}
+	var fresh hub.Position
+	for end := time.Now().Add(20 * time.Second); ; {
+		if fresh, err = hubtest.TryAppend(l, hubtest.Entry(hubtest.Chat, "2", "two")); err == nil || time.Now().After(end) {
+			break
+		}
+	}
+	after, _, boundsErr := l.Bounds(t.Context(), hubtest.Chat)
+	if err != nil || boundsErr != nil || fresh <= at || after <= at {
+		t.Errorf("got position %v after %v, and bound %v (%v, %v)", fresh, at, after, err, boundsErr)
+	}
+	// A server that is stopped while it makes a stream leaves some of it behind.
+	js, err := jetstream.New(c.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for made := 0; made < 16; time.Sleep(10 * time.Millisecond) {
+		made = 0
+		for range js.StreamNames(t.Context()).Name() {
+			made++
+		}
+	}
+}
+
+func TestLogOptions(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		o  engine.Options
+		lo engine.LogOptions
+	}{
+		"no such level":                {engine.Options{Memory: true}, engine.LogOptions{Durability: "tape"}},
+		"replicated without a cluster": {engine.Options{Data: t.TempDir()}, engine.LogOptions{Durability: engine.Replicated}},
+		"a disk for what is in memory": {engine.Options{Memory: true}, engine.LogOptions{Durability: engine.Process}},
+		"a directory that cannot be":   {engine.Options{Data: file}, engine.LogOptions{}},
+	} {
+		if l, err := engine.OpenLog(t.Context(), tt.o, tt.lo); err == nil {
+			_ = l.Close()
+			t.Errorf("%s: got no error", name)
+		}
+	}
+}
