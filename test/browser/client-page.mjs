@@ -3,7 +3,7 @@
 
 /**
  * Connects with the client, by tokens that the application's /token hands out,
- * and keeps what happens as window.clients[name].
+ * or by the page's cookie where `token` is null, and keeps what happens as window.clients[name].
  */
 export async function connect({ name, url, options = {}, token = {} }) {
   const client = await import('/client.js');
@@ -18,9 +18,10 @@ export async function connect({ name, url, options = {}, token = {} }) {
   const getToken = async (why, signal) => {
     whys.push(why);
     const answer = await fetch(`/token?${new URLSearchParams({ ...token, why })}`, { signal });
+    if (!answer.ok) throw Object.assign(new Error('logged out'), { status: answer.status });
     return answer.json();
   };
-  const socket = client.connect(url, { getToken, backoff: { min: 50, max: 2000 }, ...options });
+  const socket = client.connect(url, { ...(token && { getToken }), backoff: { min: 50, max: 2000 }, ...options });
   const one = { socket, whys, events: [], messages: [] };
   window.clients[name] = one;
   for (const type of ['open', 'down', 'renew', 'error', 'close']) {

@@ -128,13 +128,13 @@ class Whoami {
 /**
  * The application's pages, under all names: /page?cookie=… sets cookies, and
  * has Socket.IO's client where ?io is. What `answers` has for a path answers
- * with JSON or a text, and may set headers and cookies. A handshake is refused, but it is seen
- * which cookies came with it.
+ * with JSON or a text, and may set status, headers and cookies. A handshake is
+ * refused, but it is seen which cookies came with it.
  */
 class Pages {
   constructor(cert, key) {
     this.handshakes = []; // The headers of each.
-    this.answers = new Map(); // From path to a function of the query: { json, text, headers, cookies }.
+    this.answers = new Map(); // From path to a function of the query: { status, json, text, headers, cookies }.
     this.server = createSecureServer({ cert, key }, (request, response) => this.answer(request, response));
     this.server.on('upgrade', ({ headers }, socket) => {
       this.handshakes.push(headers);
@@ -159,7 +159,8 @@ class Pages {
     }
     const own = this.answers.get(url.pathname);
     if (own) {
-      const { json, text, headers = {}, cookies = [] } = own(Object.fromEntries(url.searchParams));
+      const { status = 200, json, text, headers = {}, cookies = [] } = own(Object.fromEntries(url.searchParams));
+      response.statusCode = status;
       response.setHeader('Set-Cookie', cookies);
       response.setHeader('Content-Type', 'application/json');
       for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);

@@ -31,8 +31,8 @@ export class Tab {
   async start({ backends, configure = configuration, thirdPartyCookies = true } = {}) {
     this.site = await startSurroundings(backends);
     this.gateway = await startUsher(this.site, configure(this.site));
-    const { browser, stop } = await startBrowser(this.engine, { spki: this.site.spki, thirdPartyCookies });
-    Object.assign(this, { browser, stopBrowser: stop });
+    const { browser, stop, sleep } = await startBrowser(this.engine, { spki: this.site.spki, thirdPartyCookies });
+    Object.assign(this, { browser, stopBrowser: stop, sleep });
   }
 
   async stop() {

@@ -27,13 +27,13 @@ export async function startChromium({ spki, thirdPartyCookies = false }) {
     `--user-data-dir=${profile}`, '--remote-debugging-port=0',
   ];
   if (process.getuid() === 0) args.push('--no-sandbox');
-  const { match, stop } = await start(process.env.CHROMIUM || 'chromium', [...args, 'about:blank'], {
+  const { match, stop, sleep } = await start(process.env.CHROMIUM || 'chromium', [...args, 'about:blank'], {
     ready: /DevTools listening on (ws:\/\/\S+)/,
     profile,
   });
   try {
     const browser = await puppeteer.connect({ browserWSEndpoint: match[1], defaultViewport: null });
-    return { browser, stop };
+    return { browser, stop, sleep };
   } catch (err) {
     await stop();
     throw err;

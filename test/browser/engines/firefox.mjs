@@ -34,7 +34,7 @@ export async function startFirefox({ thirdPartyCookies = false }) {
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
   );
   writeFileSync(join(profile, 'user.js'), lines.join(''));
-  const { match, stop } = await start(
+  const { match, stop, sleep } = await start(
     process.env.FIREFOX || 'firefox-esr',
     ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0'],
     { ready: /WebDriver BiDi listening on (ws:\/\/\S+)/, profile, env: { MOZ_CRASHREPORTER_DISABLE: '1' } },
@@ -46,7 +46,7 @@ export async function startFirefox({ thirdPartyCookies = false }) {
       acceptInsecureCerts: true,
       defaultViewport: null,
     });
-    return { browser, stop };
+    return { browser, stop, sleep };
   } catch (err) {
     await stop();
     throw err;

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 const groups = new Map(); // From process group to profile.
 
@@ -37,8 +38,9 @@ export function freshProfile(engine) {
 
 /**
  * Starts a program and waits until a line that it writes matches `ready`.
- * Resolves to the match, and to `stop`, which ends the whole process group and
- * removes `profile`.
+ * Resolves to the match; to `stop`, which ends the whole process group and
+ * removes `profile`; and to `sleep`, which has it do nothing for some
+ * milliseconds, as on a machine whose lid is closed.
  */
 export async function start(file, args, { ready, profile, env = {} }) {
   const child = spawn(file, args, {
@@ -59,8 +61,13 @@ export async function start(file, args, { ready, profile, env = {} }) {
     }
     removeProfile(profile);
   };
+  const sleep = async (ms) => {
+    process.kill(-child.pid, 'SIGSTOP');
+    await pause(ms);
+    process.kill(-child.pid, 'SIGCONT');
+  };
   try {
-    return { match: await firstMatch(child, ready, file), stop };
+    return { match: await firstMatch(child, ready, file), stop, sleep };
   } catch (err) {
     await stop();
     throw err;

@@ -26,7 +26,7 @@ export async function startWebKit() {
   const profile = freshProfile('webkit');
   mkdirSync(join(profile, 'run'), { mode: 0o700 });
   const port = await freePort();
-  const { stop } = await start('xvfb-run', [
+  const { stop, sleep } = await start('xvfb-run', [
     '--auto-servernum', 'dbus-run-session', '--', 'sh', '-c',
     `WebKitWebDriver --port=${port} & echo started; wait`,
   ], {
@@ -38,7 +38,7 @@ export async function startWebKit() {
     },
   });
   try {
-    return { browser: await Browser.open(`http://127.0.0.1:${port}`), stop };
+    return { browser: await Browser.open(`http://127.0.0.1:${port}`), stop, sleep };
   } catch (err) {
     await stop();
     throw err;

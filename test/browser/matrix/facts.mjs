@@ -113,6 +113,20 @@ const client = [
     await page.close();
     return 'yes';
   }],
+  ['with the page\'s cookie, at the desk and in the handshake', async (tab) => {
+    const page = await tab.open();
+    const cookie = tab.noted(tab.site.whoami.login({ sub: unique() }));
+    await tab.setCookies([`session=${cookie}; Path=/; Secure; HttpOnly; SameSite=Strict`], page);
+    for (const [way, options] of [['desk', {}], ['cookie', { carrier: 'cookie' }]]) {
+      const name = unique();
+      await page.evaluate(connect, { name, url: tab.gateway.socket(`/node/${way}/${name}`), options, token: null });
+      await page.evaluate(events, { name, type: 'open' });
+      assert.equal(await page.evaluate(echo, { name, text: 'hello' }), 'hello');
+      await page.evaluate(close, name);
+    }
+    await page.close();
+    return 'yes';
+  }],
   ['ten tabs, tokens asked for', async (tab) => {
     const who = unique();
     const pages = [];
@@ -145,6 +159,30 @@ const client = [
     }
     await page.close();
     return `the server hears ${code}; ${kept ? 'kept, and connected again' : 'loaded anew'}`;
+  }],
+  ['logged out everywhere, without a login to come back with', async (tab) => {
+    const page = await tab.open();
+    const who = unique();
+    await page.evaluate(connect, { name: who, url: tab.gateway.socket(`/node/ticket/${who}`), token: { who } });
+    await page.evaluate(events, { name: who, type: 'open' });
+    tab.out.add(who);
+    await tab.gateway.revoke({ subject: who });
+    const seen = await page.evaluate(events, { name: who, type: 'close' });
+    assert.equal(seen[1].word, 'revoked');
+    await page.close();
+    return `told ${seen[1].code} ${seen[1].word}; tried twice more, and over`;
+  }],
+  ['the machine sleeps for two minutes', async (tab) => {
+    const page = await tab.open();
+    const who = unique();
+    const path = `/node/ticket/${who}`;
+    await page.evaluate(connect, { name: who, url: tab.gateway.socket(path), token: { who, ttl: 60, life: 60 } });
+    await page.evaluate(events, { name: who, type: 'open' });
+    await tab.sleep(120_000);
+    const seen = await page.evaluate(events, { name: who, type: 'open', count: 2, within: 30_000 });
+    assert.equal(await page.evaluate(echo, { name: who, text: 'awake' }), 'awake');
+    await page.close();
+    return `${seen.filter(({ type }) => type === 'down').map(({ word }) => word).join(', ')}; connected again`;
   }],
   ['in a worker', async (tab) => {
     const page = await tab.page();

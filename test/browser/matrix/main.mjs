@@ -75,7 +75,7 @@ What each engine does with each way to bring a credential, as seen: \`make brows
   text += `
 ## What is not here
 
-Safari: WebKitGTK shares its engine, and not its network, cookies and WebSocket. Phones. Branded builds of Chrome and Edge. Slowed-down timers of tabs in the background, and a machine that sleeps: the client takes a timer that is half a minute late for sleep, and connects anew.
+Safari: WebKitGTK shares its engine, and not its network, cookies and WebSocket. Phones. Branded builds of Chrome and Edge. Tabs that a browser has frozen or thrown away: the client takes a timer that is a minute and a half late for sleep, and connects anew.
 `;
   return text;
 }
