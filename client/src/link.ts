@@ -19,8 +19,9 @@ const goodbyeTime = 5_000;
 
 /**
  * One WebSocket of the platform, whose end is told exactly once, whatever the
- * engine does: Chromium has no `close` event where a policy blocks it, other
- * engines throw, and a peer that is gone may never answer a goodbye.
+ * engine does: Chromium has no `close` event where a policy blocks it, nor has
+ * Node 22 where nobody listens, other engines throw, and a peer that is gone may
+ * never answer a goodbye.
  */
 export class Link {
   readonly socket: WebSocket;
@@ -37,7 +38,7 @@ export class Link {
     };
     socket.onmessage = (event) => this.#ears?.message(event);
     socket.onerror = () => {
-      if (socket.readyState >= 2) this.#timer ??= setTimeout(() => this.#end(lost), closeTime);
+      if (socket.readyState !== 1) this.#timer ??= setTimeout(() => this.#end(lost), closeTime);
     };
     socket.onclose = ({ code, reason, wasClean }) => this.#end({ code, reason, wasClean });
   }

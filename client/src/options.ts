@@ -18,8 +18,8 @@ export interface Options {
    * Returns the token to connect with. It is asked at every attempt and before
    * each renewal, unless the last token said that it is good for longer. With
    * the carrier `ticket` the token is shown to the desk; with `cookie` it is the
-   * CSRF token. An error with `status` 403 ends the whole. Default: the desk judges
-   * the page's cookie.
+   * CSRF token. Where it fails it is asked again, unless its error has the `status`
+   * 403 or 404. Default: the desk judges the page's cookie.
    */
   getToken?: (why: Why, signal: AbortSignal) => Token | Promise<Token>;
   /** Returns a ticket, for those who do not use the desk. It is asked at every attempt. */
@@ -41,8 +41,8 @@ export interface Options {
    */
   renewal?: string | URL | false;
   /**
-   * A name that is the same in all tabs whose person is the same: they then ask
-   * for one token together. Default: each tab asks for its own.
+   * The name of the login: the same in all tabs of one person, and of nobody
+   * else. They then ask for one token together. Default: each tab asks for its own.
    */
   share?: string;
   /**

@@ -54,6 +54,22 @@ describe('trouble', { timeout: 60_000 }, () => {
     await next(socket, 'close');
   });
 
+  it('a platform that says error, and never close', async () => {
+    // As Node 22 does where nobody listens, and Chromium where a policy forbids it.
+    class Mute extends EventTarget {
+      readyState = 0;
+      constructor() {
+        super();
+        setTimeout(() => this.onerror(new Event('error')), 5);
+      }
+      close() {}
+    }
+    const socket = connect('ws://127.0.0.1/', { ...quick, WebSocket: Mute, carrier: 'cookie' });
+    for (let i = 0; i < 3; i++) assert.equal((await next(socket, 'down', 2_000)).error.word, 'connection lost');
+    socket.close();
+    await next(socket, 'close');
+  });
+
   it('a server that never answers', async (t) => {
     const held = new Set();
     const tcp = createServer((socket) => held.add(socket.on('error', () => {}))).listen(0, '127.0.0.1');

@@ -7,6 +7,7 @@ import { base, echoRoutes, route, upstream } from './gateway-usher.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const client = `${root}/client`;
+let built; // Once is enough.
 const anybody = { 'Access-Control-Allow-Origin': '*' };
 
 /**
@@ -14,7 +15,7 @@ const anybody = { 'Access-Control-Allow-Origin': '*' };
  * `tab.out`, and pages: one that forbids all connections, and that of the example.
  */
 export function serveClient(tab) {
-  execFileSync('npm', ['run', '--silent', 'build'], { cwd: client, stdio: 'pipe' });
+  built ??= execFileSync('npm', ['run', '--silent', 'build'], { cwd: client, stdio: 'pipe' });
   tab.asked = []; // What /token was asked.
   tab.out = new Set(); // Who is logged out.
   const { answers } = tab.site.pages;

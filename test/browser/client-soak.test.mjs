@@ -16,8 +16,13 @@ import { Network } from './network.mjs';
 const rounds = Number(process.env.USHER_SOAK_ROUNDS ?? 1);
 const token = { who: 'sam', ttl: 4, life: 4 };
 
-for (const engine of engines) {
-  describe(`the client in the long run, ${engine}`, { timeout: 60_000 + rounds * 60_000 }, () => {
+// The engines at the same time: they do little but wait.
+describe('the client in the long run', { concurrency: true }, () => {
+  for (const engine of engines) define(engine);
+});
+
+function define(engine) {
+  describe(engine, { timeout: 60_000 + rounds * 60_000 }, () => {
     const tab = new Tab(engine);
     let network;
     const told = [];

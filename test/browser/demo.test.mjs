@@ -28,8 +28,13 @@ const offered = (way) => {
   return [words('#admit button'), [...document.querySelectorAll('#refuse button')].map((one) => [one.firstChild.textContent, one.querySelector('.want')?.textContent ?? ''])];
 };
 
-for (const engine of engines) {
-  describe(`the demo, ${engine}`, { timeout: 180_000 }, () => {
+// The engines at the same time: they do little but wait.
+describe('the demo', { concurrency: true }, () => {
+  for (const engine of engines) define(engine);
+});
+
+function define(engine) {
+  describe(engine, { timeout: 180_000 }, () => {
     let program;
     let browser;
     let stop;
