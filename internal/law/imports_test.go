@@ -76,8 +76,11 @@ var law = []rule{
 	// business of the translators at its edge, which never import each other.
 	{pkg: "internal/hub", ours: []string{".", "internal/observe"}, never: []string{"net/http", "net", "encoding/json", "encoding/binary"}},
 	{pkg: "internal/hub/hubtest", ours: []string{".", "internal/hub"}, modules: []string{"github.com/google/go-cmp"}},
-	{pkg: "internal/realtime", ours: []string{".", "internal/ably", "internal/hub", "internal/observe"}, modules: []string{"github.com/gobwas/ws"}},
-	{pkg: "internal/rest", ours: []string{".", "internal/ably", "internal/apps", "internal/hub", "internal/observe"}},
+	{pkg: "internal/realtime", ours: []string{".", "internal/ably", "internal/hub", "internal/lexicon", "internal/observe"}, modules: []string{"github.com/gobwas/ws"}},
+	{pkg: "internal/rest", ours: []string{".", "internal/ably", "internal/apps", "internal/hub", "internal/lexicon"}},
+	// The hub's words and the wire's, one for the other: what both translators
+	// have to say the same.
+	{pkg: "internal/lexicon", ours: []string{"internal/ably", "internal/hub"}},
 	// Who may use the hub, and what its tokens say. Both translators need the
 	// answer and must not meet, so it is beside them: realtime asks for it by an
 	// interface of its own, which the server fulfills with this.
