@@ -29,6 +29,10 @@ func TestBodies(t *testing.T) {
 			&ably.BatchResult{Results: []*ably.BatchPart{{Channel: "a", MessageID: "m", Serials: []string{"s"}}, {Channel: "b", Error: ably.Err(ably.NotPermitted)}, {Channel: "c", Presence: &ably.PresenceMessages{}}, {Target: "clientId:x", IssuedBefore: 1, AppliesAt: 2}}},
 			new(ably.BatchResult),
 		},
+		{"results", `[{"successCount":1,"failureCount":0,"results":[{"channel":"a"}]}]`, &ably.BatchResults{List: []*ably.BatchResult{{Results: []*ably.BatchPart{{Channel: "a"}}}}}, new(ably.BatchResults)},
+		{"one result", `{"successCount":1,"failureCount":0,"results":[{"channel":"a"}]}`, &ably.BatchResults{Single: true, List: []*ably.BatchResult{{Results: []*ably.BatchPart{{Channel: "a"}}}}}, new(ably.BatchResults)},
+		{"an old batch", `[{"channel":"a","messageId":"m"}]`, &ably.OldBatch{Parts: []*ably.BatchPart{{Channel: "a", MessageID: "m"}}}, new(ably.OldBatch)},
+		{"an old batch that failed", `{"error":{"message":"a part of the batch failed","code":40020,"statusCode":400},"batchResponse":[{"channel":"a"}]}`, &ably.OldBatch{Error: ably.Err(ably.BatchFailed), Parts: []*ably.BatchPart{{Channel: "a"}}}, new(ably.OldBatch)},
 		{"a revocation", `{"targets":["clientId:x"],"issuedBefore":7,"allowReauthMargin":true}`, &ably.RevokeRequest{Targets: []string{"clientId:x"}, IssuedBefore: 7, Margin: true}, new(ably.RevokeRequest)},
 		{
 			"a channel", `{"channelId":"c","status":{"isActive":true,"occupancy":{"metrics":{"connections":1,"presenceConnections":0,"presenceMembers":0,"presenceSubscribers":0,"publishers":0,"subscribers":2,"objectPublishers":0,"objectSubscribers":0}}}}`,

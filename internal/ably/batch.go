@@ -170,3 +170,83 @@ func (p *BatchPart) encode(e *encoder) {
 	e.integer("appliesAt", p.AppliesAt)
 	e.end()
 }
+
+// BatchResults are what became of the specs of a batch.
+type BatchResults struct {
+	// List has a result for each spec.
+	List []*BatchResult
+	// Single says that the batch was one spec without a list.
+	Single bool
+}
+
+func (b *BatchResults) decode(d *decoder) {
+	if b.Single = d.kind() == kindTable; b.Single {
+		b.List = []*BatchResult{new(BatchResult)}
+		b.List[0].decode(d)
+		return
+	}
+	for range d.elements {
+		r := new(BatchResult)
+		r.decode(d)
+		if len(b.List) < maxMembers {
+			b.List = append(b.List, r)
+		}
+	}
+}
+
+func (b *BatchResults) encode(e *encoder) {
+	if b.Single {
+		b.List[0].encode(e)
+		return
+	}
+	writeList(e, b.List)
+}
+
+// An OldBatch is what became of a batch, as versions 1 and 2 of the protocol have
+// it: a list of its parts, inside of an error if one of them failed.
+type OldBatch struct {
+	// Parts say what became of each.
+	Parts []*BatchPart
+	// Error says that some failed. Nil: none.
+	Error *ErrorInfo
+}
+
+func (b *OldBatch) decode(d *decoder) {
+	parts := func() {
+		for range d.elements {
+			p := new(BatchPart)
+			p.decode(d)
+			if len(b.Parts) < maxMembers {
+				b.Parts = append(b.Parts, p)
+			}
+		}
+	}
+	if d.kind() == kindList {
+		parts()
+		return
+	}
+	for name := range d.members {
+		switch name {
+		case "error":
+			b.Error = new(ErrorInfo)
+			b.Error.decode(d)
+		case "batchResponse":
+			parts()
+		default:
+			d.skip()
+		}
+	}
+}
+
+func (b *OldBatch) encode(e *encoder) {
+	if b.Error == nil {
+		writeList(e, b.Parts)
+		return
+	}
+	e.begin()
+	e.name("error")
+	b.Error.encode(e)
+	e.name("batchResponse")
+	writeList(e, b.Parts)
+	e.end()
+}

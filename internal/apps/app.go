@@ -117,6 +117,17 @@ func (r *Registry) App(id string) *hub.App {
 	return r.hub.App(id)
 }
 
+// All returns the apps as the hub knows them, in no order.
+func (r *Registry) All() []*hub.App {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	list := make([]*hub.App, 0, len(r.apps))
+	for id := range r.apps {
+		list = append(list, r.hub.App(id))
+	}
+	return list
+}
+
 // Only returns the one app that there is, or "" if there are none or several:
 // the app of those whose credential names none.
 func (r *Registry) Only() string {

@@ -1,0 +1,162 @@
+package rest
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/apps"
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+// sampleEvery is how often the hub's counters are read, so that what was counted
+// goes to the interval that it belongs to.
+const sampleEvery = 5 * time.Second
+
+// stats are what apps have done on this node since it began, by intervals.
+type stats struct {
+	registry *apps.Registry
+	ended    chan struct{}
+	wg       sync.WaitGroup
+
+	mu sync.Mutex
+	// Guarded by mu.
+	ledgers map[string]*ledger // By app.
+}
+
+// A ledger is what one app has done.
+type ledger struct {
+	last     hub.Counts // As they were when they were read last.
+	requests counts     // Since then.
+	units    map[ably.Unit][]*bucket
+}
+
+// start reads counters until stop.
+func (s *stats) start(r *apps.Registry) {
+	s.registry, s.ended, s.ledgers = r, make(chan struct{}), make(map[string]*ledger)
+	s.wg.Go(func() {
+		t := time.NewTicker(sampleEvery)
+		defer t.Stop()
+		for {
+			select {
+			case now := <-t.C:
+				s.sample(now)
+			case <-s.ended:
+				return
+			}
+		}
+	})
+}
+
+func (s *stats) stop() {
+	close(s.ended)
+	s.wg.Wait()
+}
+
+// ledger returns that of an app. Callers hold mu.
+func (s *stats) ledger(app string) *ledger {
+	l := s.ledgers[app]
+	if l == nil {
+		l = &ledger{requests: make(counts), units: make(map[ably.Unit][]*bucket)}
+		s.ledgers[app] = l
+	}
+	return l
+}
+
+// request counts a call that was answered.
+func (s *stats) request(c *call, succeeded bool) {
+	app := ""
+	switch {
+	case c.grant != nil:
+		app = c.grant.App
+	case isTokenRequest(c.path):
+		name, _ := ably.ParseKeyName(c.path[1])
+		app = name.App
+	}
+	if app == "" || s.registry.App(app) == nil { // Nobody makes a ledger by asking.
+		return
+	}
+	outcome := "failed"
+	if succeeded {
+		outcome = "succeeded"
+	}
+	kind := "other"
+	if isTokenRequest(c.path) {
+		kind = "tokenRequests"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.ledger(app)
+	l.requests["apiRequests.all."+outcome]++
+	l.requests["apiRequests."+kind+"."+outcome]++
+}
+
+// sample reads the counters of all apps.
+func (s *stats) sample(now time.Time) {
+	all := s.registry.All()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.ledgers {
+		if s.registry.App(id) == nil {
+			delete(s.ledgers, id)
+		}
+	}
+	for _, app := range all {
+		if app == nil { // It was removed just now.
+			continue
+		}
+		l, counted := s.ledger(app.ID()), app.Counts()
+		news := counts{}
+		news.merge(l.requests)
+		news.merge(since(l.last, counted))
+		l.last, l.requests = counted, make(counts)
+		l.add(now, news)
+	}
+}
+
+// since is what was counted between two readings, by the names of the wire.
+func since(last, now hub.Counts) counts {
+	c := counts{}
+	count := func(name string, n, bytes int64) {
+		for _, name := range []string{name, "messages.all.all"} {
+			c.merge(counts{name + ".count": n, name + ".data": bytes})
+		}
+	}
+	messages, messageBytes := now.Published-last.Published, now.PublishedBytes-last.PublishedBytes
+	events, eventBytes := now.Presence-last.Presence, now.PresenceBytes-last.PresenceBytes
+	count("messages.inbound.all.messages", messages, messageBytes)
+	count("messages.inbound.all.presence", events, eventBytes)
+	c.merge(counts{"messages.inbound.all.all.count": messages + events, "messages.inbound.all.all.data": messageBytes + eventBytes})
+	count("messages.outbound.all.all", now.Delivered-last.Delivered, now.DeliveredBytes-last.DeliveredBytes)
+	c.merge(counts{
+		"connections.all.opened": now.Opened - last.Opened, "connections.all.peak": now.Connections, "channels.peak": now.Channels,
+	})
+	return c
+}
+
+// add adds what was counted at a time.
+func (s *stats) add(app string, at time.Time, news counts) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ledger(app).add(at, news)
+}
+
+func (l *ledger) add(at time.Time, news counts) {
+	for name, n := range news {
+		if n == 0 {
+			delete(news, name)
+		}
+	}
+	if len(news) == 0 {
+		return
+	}
+	for unit := range keeps {
+		l.find(unit, unit.Begin(at)).counts.merge(news)
+	}
+}
+
+func isPeak(name string) bool { return strings.HasSuffix(name, "peak") }
+
+func millisText(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
