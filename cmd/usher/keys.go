@@ -17,6 +17,7 @@ import (
 type keysCommand struct {
 	List    keysListCommand    `cmd:"" help:"List the API keys, without their secrets."`
 	Create  keysCreateCommand  `cmd:"" help:"Make an API key, and print it once."`
+	Rotate  keysRotateCommand  `cmd:"" help:"Give an API key another secret, and print it once."`
 	Disable keysDisableCommand `cmd:"" help:"Refuse an API key until it is enabled again."`
 	Enable  keysEnableCommand  `cmd:"" help:"Let a disabled API key in again."`
 	Delete  keysDeleteCommand  `cmd:"" help:"Remove an API key for ever."`
@@ -30,6 +31,7 @@ type listedKey struct {
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires"`
 	Disabled bool      `json:"disabled"`
+	OldUntil time.Time `json:"old_until"`
 }
 
 // state says whether the key is good at now.
@@ -82,9 +84,12 @@ func (c *keysListCommand) Run(ctx context.Context, stdout io.Writer) error {
 
 // A keysCreateCommand makes an API key.
 type keysCreateCommand struct {
-	Name      string   `placeholder:"NAME" help:"A name to know it by. Default: none."`
-	May       []string `required:"" placeholder:"WHAT" help:"What it may do, with commas between: connections, explain, revocations, keys."`
-	ExpiresIn keyLife  `placeholder:"TIME" help:"How long it is good for, such as 720h. Default: for ever."`
+	Name       string   `placeholder:"NAME" help:"A name to know it by. Default: none."`
+	May        []string `required:"" placeholder:"WHAT" help:"What it may do, with commas between: connections, explain, revocations, keys; as a client of the issuer tokens, exchange, introspect; signing."`
+	Scope      string   `placeholder:"NAMES" help:"Scope that its tokens can have, with spaces between. Default: none."`
+	Capability string   `placeholder:"JSON" help:"Capability that its tokens can have, such as {\"room:*\":[\"subscribe\"]}. Default: none."`
+	Audience   []string `placeholder:"AUDIENCE" help:"Audience that its tokens can be for; may be repeated. Default: that of the issuer."`
+	ExpiresIn  keyLife  `placeholder:"TIME" help:"How long it is good for, such as 720h. Default: for ever."`
 	adminFlags
 }
 
@@ -107,13 +112,22 @@ func (c *keysCreateCommand) Run(ctx context.Context, out output) error {
 	if c.Name != "" {
 		body["name"] = c.Name
 	}
+	if c.Scope != "" {
+		body["scope"] = c.Scope
+	}
+	if c.Capability != "" {
+		if !json.Valid([]byte(c.Capability)) {
+			return usagef("--capability: want a JSON object")
+		}
+		body["capability"] = json.RawMessage(c.Capability)
+	}
+	if len(c.Audience) > 0 {
+		body["audiences"] = c.Audience
+	}
 	if c.ExpiresIn > 0 {
 		body["expires_in"] = time.Duration(c.ExpiresIn).Seconds()
 	}
-	var made struct {
-		listedKey
-		Text string `json:"key"`
-	}
+	var made shownKey
 	if err := c.call(ctx, http.MethodPost, "keys", body, &made); err != nil {
 		return err
 	}
@@ -126,6 +140,40 @@ func (c *keysCreateCommand) Run(ctx context.Context, out output) error {
 	}
 	fmt.Fprintf(out.stderr, "Keep it now: it is not shown again. Key %s may %s; it %s.\n",
 		cell(made.ID), cell(strings.Join(made.May, ", ")), ends)
+	return nil
+}
+
+// A shownKey is a key with its text, which is shown once.
+type shownKey struct {
+	listedKey
+	Text string `json:"key"`
+}
+
+// A keysRotateCommand gives an API key another secret.
+type keysRotateCommand struct {
+	ID      string        `arg:"" name:"id" help:"The id of the key: 12 characters."`
+	Overlap time.Duration `default:"24h" placeholder:"TIME" help:"How long the secret before is good, at most 720h; 0s ends it at once. Default: 24h."`
+	adminFlags
+}
+
+// Run prints the key on standard output, and nothing else there.
+func (c *keysRotateCommand) Run(ctx context.Context, out output) error {
+	path, err := keyPath(c.ID)
+	if err != nil {
+		return err
+	}
+	var k shownKey
+	if err := c.call(ctx, http.MethodPost, path+"/rotate", map[string]any{"overlap": c.Overlap.Seconds()}, &k); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(out.stdout, printable(k.Text)); err != nil {
+		return err
+	}
+	old := "is not good any more"
+	if !k.OldUntil.IsZero() {
+		old = "is good until " + moment(k.OldUntil)
+	}
+	fmt.Fprintf(out.stderr, "Keep it now: it is not shown again. The secret of key %s from before %s.\n", cell(k.ID), old)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,13 +18,19 @@ import (
 // What a key may do, for [Key.May].
 const (
 	MayConnections = "connections" // See the live connections.
+	MayExchange    = "exchange"    // Have tokens of the site for its users.
 	MayExplain     = "explain"     // Look up why a client was refused.
-	MayKeys        = "keys"        // Make, disable and remove API keys.
+	MayIntrospect  = "introspect"  // Ask what a token of the site says.
+	MayKeys        = "keys"        // Make, change and remove API keys.
 	MayRevocations = "revocations" // Revoke credentials.
+	MaySigning     = "signing"     // Rotate and remove signing keys.
+	MayTokens      = "tokens"      // Have tokens of the site for itself.
 )
 
 // permissions are all that there are, sorted.
-var permissions = []string{MayConnections, MayExplain, MayKeys, MayRevocations}
+var permissions = []string{
+	MayConnections, MayExchange, MayExplain, MayIntrospect, MayKeys, MayRevocations, MaySigning, MayTokens,
+}
 
 const (
 	// MaxKeys is how many API keys there are at most, disabled and expired ones
@@ -31,6 +38,9 @@ const (
 	MaxKeys = 10_000
 	// maxKeyName bounds a key's name, in characters.
 	maxKeyName = 64
+	// maxKeyAudiences bounds the audiences of a key, each of maxKeyAudience bytes,
+	// and maxKeyPermissions its scope and its capability, in bytes.
+	maxKeyAudiences, maxKeyAudience, maxKeyPermissions = 8, 256, 2048
 )
 
 var (
@@ -51,15 +61,30 @@ type Key struct {
 	// Name is of the operator's choice, to know the key by. At most 64
 	// printable characters. Default: none.
 	Name string `json:"name,omitempty"`
-	// May is what the key may do: "connections", "explain", "keys",
-	// "revocations". Sorted, each once. Default: nothing.
+	// May is what the key may do: "connections", "exchange", "explain",
+	// "introspect", "keys", "revocations", "signing", "tokens". Sorted, each once.
+	// Default: nothing.
 	May []string `json:"may"`
+	// Scope and Capability, a JSON object, are the most that tokens can have which
+	// are made for this key: see [usher.NewPermissions]. Default: nothing.
+	Scope      string          `json:"scope,omitempty"`
+	Capability json.RawMessage `json:"capability,omitempty"`
+	// Audiences are those that its tokens may be for. Default: the site's own only.
+	Audiences []string `json:"audiences,omitempty"`
 	// Created is when the key was made, in whole microseconds.
 	Created time.Time `json:"created"`
 	// Expires is when the key ends, in whole microseconds. Default: never.
 	Expires time.Time `json:"expires,omitzero"`
 	// Disabled keys are refused until they are enabled again. Default: false.
 	Disabled bool `json:"disabled"`
+	// OldUntil is until when the secret before the last rotation is good, in whole
+	// microseconds. Default: there is none.
+	OldUntil time.Time `json:"old_until,omitzero"`
+}
+
+// Permissions are the most that tokens of the key can have.
+func (k Key) Permissions() (usher.Permissions, error) {
+	return usher.NewPermissions(k.Scope, string(k.Capability))
 }
 
 // Allows reports whether the key may do what permission names. It does not look
@@ -68,13 +93,14 @@ func (k Key) Allows(permission string) bool { return slices.Contains(k.May, perm
 
 // clone returns a key for the caller: it may change May.
 func (k Key) clone() Key {
-	k.May = slices.Clone(k.May)
+	k.May, k.Audiences, k.Capability = slices.Clone(k.May), slices.Clone(k.Audiences), slices.Clone(k.Capability)
 	return k
 }
 
 // Validate reports what is wrong with the fields that an operator chooses: a
-// Name that is too long or not printable, an unknown permission, an Expires
-// that has passed or is after the year 9999.
+// Name that is too long or not printable, an unknown permission, a Scope,
+// Capability or Audiences that are malformed or of no use to it, an Expires that
+// has passed or is after the year 9999.
 func (k Key) Validate() error {
 	if err := k.validate(); err != nil {
 		return err
@@ -98,6 +124,33 @@ func (k Key) validate() error {
 	for _, one := range k.May {
 		if !slices.Contains(permissions, one) {
 			return fmt.Errorf("unknown permission %.40q, want some of %s", one, strings.Join(permissions, ", "))
+		}
+	}
+	return k.validateClient()
+}
+
+// validateClient is the part of validate that is about tokens.
+func (k Key) validateClient() error {
+	tokens := k.Allows(MayTokens) || k.Allows(MayExchange)
+	switch {
+	case (k.Scope != "" || len(k.Capability) > 0) && !tokens:
+		return errors.New("scope and capability are for keys that may have tokens: tokens, exchange")
+	case len(k.Audiences) > 0 && !tokens && !k.Allows(MayIntrospect):
+		return errors.New("audiences are for keys that may have or see tokens: tokens, exchange, introspect")
+	case len(k.Scope) > maxKeyPermissions || len(k.Capability) > maxKeyPermissions:
+		return fmt.Errorf("scope or capability has more than %d bytes", maxKeyPermissions)
+	case len(k.Audiences) > maxKeyAudiences:
+		return fmt.Errorf("API key has more than %d audiences", maxKeyAudiences)
+	}
+	if _, err := k.Permissions(); err != nil {
+		return err
+	}
+	for i, one := range k.Audiences {
+		if one == "" || len(one) > maxKeyAudience || !utf8.ValidString(one) || strings.ContainsFunc(one, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+			return fmt.Errorf("an audience is empty, not printable, or longer than %d bytes", maxKeyAudience)
+		}
+		if slices.Contains(k.Audiences[:i], one) {
+			return errors.New("an audience is in the list twice")
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ const (
 // errStoreLost: what was written is gone, and so is all else.
 var errStoreLost = fmt.Errorf("%w: the store has lost what it had", usher.ErrUnavailable)
 
-// Create makes a new key of k's Name, May, Expires and Disabled; the other
-// fields of k do not matter. It returns the key as it was stored, and its
+// Create makes a new key of k's Name, May, Scope, Capability, Audiences, Expires
+// and Disabled; the other fields of k do not matter. It returns the key as it was stored, and its
 // text, "usher_<id>_<secret>": this is the only time that it is shown.
 //
 // The errors are those of [Key.Validate]; one that says that there are MaxKeys
@@ -38,9 +39,12 @@ func (k *Keys) Create(ctx context.Context, key Key) (Key, usher.Secret, error) {
 		return Key{}, usher.Secret{}, fmt.Errorf("create API key: there are %d keys, which is the bound: remove some", MaxKeys)
 	}
 	defer k.mirror.release()
-	key.May = mays(key.May)
+	key, err := key.canonical()
+	if err != nil {
+		return Key{}, usher.Secret{}, fmt.Errorf("create API key: %w", err)
+	}
 	key.Created = time.Now().UTC().Truncate(time.Microsecond)
-	key.Expires = utc(key.Expires.Truncate(time.Microsecond))
+	key.Expires, key.OldUntil = utc(key.Expires.Truncate(time.Microsecond)), time.Time{}
 	for range keyTries {
 		key.ID = newKeyID()
 		if k.mirror.known(key.ID) {
@@ -97,24 +101,55 @@ func (k *Keys) Disable(ctx context.Context, id string, disabled bool) (Key, erro
 	if !isKeyID(id) {
 		return Key{}, fmt.Errorf("disable API key: %w", ErrNoKey)
 	}
+	return k.change(ctx, "disable API key", id, func(r *keyRecord) { r.key.Disabled = disabled })
+}
+
+// Rotate gives the key another secret, and returns its text; this is the only time
+// that it is shown. The one before is good for overlap from now on, and no longer
+// than the key; one from before that no more. Its error is as that of Disable: with
+// usher.ErrUnavailable the key may have a secret that nobody knows, and the one
+// before is good for overlap, so try again.
+func (k *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (Key, usher.Secret, error) {
+	if !isKeyID(id) {
+		return Key{}, usher.Secret{}, fmt.Errorf("rotate API key: %w", ErrNoKey)
+	}
+	text := newKeyText(id)
+	key, err := k.change(ctx, "rotate API key", id, func(r *keyRecord) {
+		r.old, r.digest, r.key.OldUntil = r.digest, digestOf(text), time.Time{}
+		if overlap > 0 {
+			r.key.OldUntil = time.Now().Add(overlap).UTC().Truncate(time.Microsecond)
+		} else {
+			r.old = digest{}
+		}
+	})
+	if err != nil {
+		return Key{}, usher.Secret{}, err
+	}
+	return key, text, nil
+}
+
+// change replaces a key's record by what f makes of it.
+func (k *Keys) change(ctx context.Context, what, id string, f func(*keyRecord)) (Key, error) {
 	since := k.bucket.since()
 	for range keyTries {
-		r, err := k.disable(ctx, since, id, disabled)
+		r, err := k.tryChange(ctx, since, id, f)
 		switch {
 		case errors.Is(err, errConflict):
 			continue // Another one was faster: look again.
 		case errors.Is(err, errNotFound):
-			return Key{}, fmt.Errorf("disable API key: %w", ErrNoKey)
+			return Key{}, fmt.Errorf("%s: %w", what, ErrNoKey)
+		case errors.Is(err, usher.ErrUnavailable):
+			return Key{}, unreachable(what, err)
 		case err != nil:
-			return Key{}, err
+			return Key{}, fmt.Errorf("%s: %w", what, err)
 		}
 		return r.key.clone(), nil
 	}
-	return Key{}, unreachable("disable API key", errConflict)
+	return Key{}, unreachable(what, errConflict)
 }
 
-// disable tries once, and returns errConflict and errNotFound as they are.
-func (k *Keys) disable(ctx context.Context, since time.Time, id string, disabled bool) (keyRecord, error) {
+// tryChange tries once, and returns errConflict and errNotFound as they are.
+func (k *Keys) tryChange(ctx context.Context, since time.Time, id string, f func(*keyRecord)) (keyRecord, error) {
 	e, err := k.bucket.get(ctx, id)
 	if errors.Is(err, errNotFound) {
 		k.mirror.missing(since, id)
@@ -127,25 +162,22 @@ func (k *Keys) disable(ctx context.Context, since time.Time, id string, disabled
 	if err != nil {
 		return keyRecord{}, fmt.Errorf("read API key %s: its record: %w", id, err)
 	}
-	if r.key.Disabled != disabled {
-		r.key.Disabled = disabled
-		value, err := r.encode()
-		if err != nil {
-			return keyRecord{}, fmt.Errorf("encode API key: %w", err)
-		}
+	f(&r)
+	value, err := r.encode()
+	if err != nil {
+		return keyRecord{}, fmt.Errorf("encode API key: %w", err)
+	}
+	if !bytes.Equal(value, e.value) {
 		e.revision, err = k.bucket.update(ctx, id, value, e.revision, 0)
 		if errors.Is(err, errConflict) {
 			return keyRecord{}, err
 		}
 		if err != nil {
-			return keyRecord{}, unreachable("disable API key", err)
+			return keyRecord{}, unreachable("write API key", err)
 		}
 	}
 	k.mirror.putHere(since, r, e.revision)
-	if err := k.checkLost(since); err != nil {
-		return keyRecord{}, fmt.Errorf("disable API key: %w", err)
-	}
-	return r, nil
+	return r, k.checkLost(since)
 }
 
 // Remove ends a key for ever, also one whose record cannot be read. Its error

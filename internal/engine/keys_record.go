@@ -13,15 +13,16 @@ import (
 
 const (
 	keyRecordVersion = 1
-	// maxKeyRecord bounds a record, in bytes: several times the largest that
-	// can be made.
-	maxKeyRecord = 4096
+	// maxKeyRecord bounds a record, in bytes: more than the largest that can be
+	// made.
+	maxKeyRecord = 48 << 10
 )
 
 // A keyRecord is a key as this program holds it.
 type keyRecord struct {
 	key    Key
 	digest digest
+	old    digest // Of the secret before, until the key's OldUntil.
 	// unreadable records verify nothing. Only the id of their key is known.
 	unreadable bool
 }
@@ -35,13 +36,25 @@ type storedKey struct {
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires,omitzero"`
 	Disabled bool      `json:"disabled,omitempty"`
+	// What keys had not at first is there only where it says something, so that
+	// nodes of an earlier version know the others.
+	Scope      string          `json:"scope,omitempty"`
+	Capability json.RawMessage `json:"capability,omitempty"`
+	Audiences  []string        `json:"audiences,omitempty"`
+	Old        []byte          `json:"old,omitempty"`
+	OldUntil   time.Time       `json:"old_until,omitzero"`
 }
 
 func (r keyRecord) encode() ([]byte, error) {
-	return json.Marshal(storedKey{
+	s := storedKey{
 		V: keyRecordVersion, Digest: r.digest[:], Name: r.key.Name, May: r.key.May,
 		Created: r.key.Created, Expires: r.key.Expires, Disabled: r.key.Disabled,
-	})
+		Scope: r.key.Scope, Capability: r.key.Capability, Audiences: r.key.Audiences,
+	}
+	if !r.key.OldUntil.IsZero() {
+		s.Old, s.OldUntil = r.old[:], r.key.OldUntil
+	}
+	return json.Marshal(s)
 }
 
 // decodeRecord reads a record strictly: what a later version has added is not
@@ -52,13 +65,32 @@ func decodeRecord(id string, value []byte) (keyRecord, error) {
 	if err != nil {
 		return keyRecord{key: Key{ID: id}, unreadable: true}, err
 	}
-	return keyRecord{key: s.key(id), digest: digest(s.Digest)}, nil
+	r := keyRecord{key: s.key(id), digest: digest(s.Digest)}
+	if len(s.Old) > 0 {
+		r.old = digest(s.Old)
+	}
+	return r, nil
 }
 
 func (s storedKey) key(id string) Key {
 	return Key{
 		ID: id, Name: s.Name, May: mays(s.May), Created: s.Created.UTC(), Expires: utc(s.Expires), Disabled: s.Disabled,
+		Scope: s.Scope, Capability: s.Capability, Audiences: s.Audiences, OldUntil: utc(s.OldUntil),
 	}
+}
+
+// canonical returns the key as it is stored: permissions in their one form.
+func (k Key) canonical() (Key, error) {
+	p, err := k.Permissions()
+	if err != nil {
+		return Key{}, err
+	}
+	k = k.clone()
+	k.May, k.Scope, k.Capability = mays(k.May), p.Scope(), nil
+	if text := p.Capability(); text != "" {
+		k.Capability = json.RawMessage(text)
+	}
+	return k, nil
 }
 
 // mays returns permissions as a Key has them: sorted, each once, and never nil,
@@ -108,6 +140,8 @@ func decodeStored(id string, value []byte) (storedKey, error) {
 	switch {
 	case len(s.Digest) != len(digest{}) || digest(s.Digest) == digest{}:
 		return storedKey{}, errors.New("no digest")
+	case len(s.Old) > 0 != !s.OldUntil.IsZero() || len(s.Old) > 0 && (len(s.Old) != len(digest{}) || digest(s.Old) == digest{}):
+		return storedKey{}, errors.New("an old digest that is not whole")
 	case s.Created.IsZero():
 		return storedKey{}, errors.New("no time of creation")
 	case !slices.IsSorted(s.May) || len(slices.Compact(slices.Clone(s.May))) != len(s.May):

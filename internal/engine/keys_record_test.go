@@ -61,7 +61,14 @@ var badRecords = map[string]string{
 	"a name that is not printable": testRecord + `,"name":"\u0007"}`,
 	"a name that is not UTF-8":     testRecord + ",\"name\":\"\xff\"}",
 	"disabled in words":            testRecord + `,"disabled":"yes"}`,
-	"5 KB":                         testRecord + strings.Repeat(" ", 5000) + "}",
+	"50 KB":                        testRecord + strings.Repeat(" ", 50_000) + "}",
+	"an old digest without an end": testRecord + `,"old":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="}`,
+	"a short old digest":           testRecord + `,"old":"AQEB","old_until":"2027-01-02T03:04:05Z"}`,
+	"an end without an old digest": testRecord + `,"old_until":"2027-01-02T03:04:05Z"}`,
+	"a scope without tokens":       testRecord + `,"scope":"chat"}`,
+	"a scope that is none":         testRecord + `,"may":["tokens"],"scope":"\"chat\""}`,
+	"a capability that is none":    testRecord + `,"may":["exchange"],"capability":{"a":["fly"]}}`,
+	"an audience twice":            testRecord + `,"may":["tokens"],"audiences":["a","a"]}`,
 }
 
 // A record that cannot be read is logged once, and its key verifies no more; it

@@ -62,11 +62,9 @@ func idOf(text usher.Secret) (id string, ok bool) {
 
 // Verify returns the key of a text, "usher_<id>_<secret>". Its error is
 // ErrBadKey where the text is no key's, or where the key is disabled or has
-// expired; it quotes nothing of the text. For OAuth's client_credentials
-// (RFC 6749 §4.4) the client id is the key's id, and the client secret the last
-// part of the text.
+// expired; it quotes nothing of the text.
 //
-// It asks no network. A change by this node is seen at once, by others as soon
+// See VerifyClient. It asks no network. A change by this node is seen at once, by others as soon
 // as the store has told of it.
 func (k *Keys) Verify(text usher.Secret) (Key, error) {
 	id, ok := idOf(text)
@@ -78,15 +76,48 @@ func (k *Keys) Verify(text usher.Secret) (Key, error) {
 	r, known := k.mirror.find(k.bucket.since(), id)
 	given := digestOf(text)
 	same := subtle.ConstantTimeCompare(given[:], r.digest[:]) == 1
+	old := subtle.ConstantTimeCompare(given[:], r.old[:]) == 1 && time.Now().Before(r.key.OldUntil)
 	switch {
 	case !known:
 		return Key{}, errKeyUnknown
-	case !same:
+	case !same && !old:
 		return Key{}, errKeyWrong
-	case r.key.Disabled:
-		return Key{}, errKeyDisabled
-	case !r.key.Expires.IsZero() && !time.Now().Before(r.key.Expires):
-		return Key{}, fmt.Errorf("%w: expired at %s", ErrBadKey, r.key.Expires.Format(time.RFC3339))
+	}
+	if err := r.usable(); err != nil {
+		return Key{}, err
 	}
 	return r.key.clone(), nil
+}
+
+// VerifyClient is Verify for a key as an OAuth client: its client_id is the key's
+// id, and its client_secret the last part of the text, or all of it.
+func (k *Keys) VerifyClient(id string, secret usher.Secret) (Key, error) {
+	if front := keyPrefix + id + "_"; !strings.HasPrefix(secret.Reveal(), front) {
+		secret = usher.NewSecret(front + secret.Reveal())
+	}
+	return k.Verify(secret)
+}
+
+// Usable returns the key with this id, without a proof. Its error is ErrBadKey
+// where there is none, and where it is disabled or has expired.
+func (k *Keys) Usable(id string) (Key, error) {
+	r, known := k.mirror.find(k.bucket.since(), id)
+	if !known {
+		return Key{}, errKeyUnknown
+	}
+	if err := r.usable(); err != nil {
+		return Key{}, err
+	}
+	return r.key.clone(), nil
+}
+
+// usable reports why a key is not good, whoever has it.
+func (r keyRecord) usable() error {
+	switch {
+	case r.key.Disabled:
+		return errKeyDisabled
+	case !r.key.Expires.IsZero() && !time.Now().Before(r.key.Expires):
+		return fmt.Errorf("%w: expired at %s", ErrBadKey, r.key.Expires.Format(time.RFC3339))
+	}
+	return nil
 }

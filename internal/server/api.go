@@ -17,6 +17,7 @@ const (
 	keysPath        = ownPrefix + "keys"
 	explainPrefix   = ownPrefix + "explain/" // What follows is an explain id.
 	keyPrefix       = keysPath + "/"         // What follows is the id of an API key.
+	rotateSuffix    = "/rotate"              // Of the path of an API key.
 )
 
 // An api is the part of the admin API that programs of others may use as well:
@@ -46,6 +47,9 @@ func (a *api) find(path string) (call, bool) {
 	case strings.HasPrefix(path, keyPrefix):
 		c.permission, c.id = engine.MayKeys, strings.TrimPrefix(path, keyPrefix)
 		c.methods = map[string]operation{http.MethodPatch: a.changeKey, http.MethodDelete: a.removeKey}
+		if id, ok := strings.CutSuffix(c.id, rotateSuffix); ok {
+			c.id, c.methods = id, map[string]operation{http.MethodPost: a.rotateKey}
+		}
 	case strings.HasPrefix(path, explainPrefix):
 		c.permission, c.id = engine.MayExplain, strings.TrimPrefix(path, explainPrefix)
 		c.methods = map[string]operation{http.MethodGet: a.explain}

@@ -152,6 +152,19 @@ func (m members) number(name string) (n float64, err error) {
 	return n, nil
 }
 
+// seconds returns a member that is a time in seconds, or fallback where there is
+// none.
+func (m members) seconds(name string, fallback time.Duration, most float64) (time.Duration, error) {
+	if _, given := m[name]; !given {
+		return fallback, nil
+	}
+	n, err := m.number(name)
+	if err != nil || n > most {
+		return 0, badCall("the member %s must be in seconds, from 0 to %.0f", name, most)
+	}
+	return time.Duration(n * float64(time.Second)), nil
+}
+
 // maxSeconds is a time in seconds since 1970 that is none: it is in milliseconds.
 const maxSeconds = 1e11
 

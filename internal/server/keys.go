@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/usher-ws/usher/internal/engine"
@@ -32,7 +33,7 @@ func (a *api) listKeys(_ http.ResponseWriter, r *http.Request, _ call, _ caller)
 
 // createKey makes an API key.
 func (a *api) createKey(w http.ResponseWriter, r *http.Request, _ call, by caller) (answer, error) {
-	m, err := readMembers(w, r, "name", "may", "expires_in")
+	m, err := readMembers(w, r, "name", "may", "scope", "capability", "audiences", "expires_in")
 	if err != nil {
 		return answer{}, err
 	}
@@ -52,7 +53,8 @@ func (a *api) createKey(w http.ResponseWriter, r *http.Request, _ call, by calle
 	if err != nil {
 		return answer{}, err
 	}
-	a.log.Info("api key created", "id", made.ID, "name", made.Name, "may", made.May, "expires", made.Expires, "key_id", by.key.ID)
+	a.log.Info("api key created", "id", made.ID, "name", made.Name, "may", made.May, "scope", made.Scope,
+		"capability", string(made.Capability), "audiences", made.Audiences, "expires", made.Expires, "key_id", by.key.ID)
 	return answer{http.StatusCreated, keyAnswer{made, text.Reveal()}}, nil
 }
 
@@ -74,6 +76,18 @@ func (m members) key(now time.Time) (engine.Key, error) {
 	}
 	if len(k.May) == 0 {
 		return k, badCall("the member may must name what the key may do")
+	}
+	if k.Scope, err = m.text("scope"); err != nil {
+		return k, err
+	}
+	if k.Capability = m["capability"]; len(k.Capability) > 0 && k.Capability[0] != '{' {
+		return k, badCall("the member capability must be an object")
+	}
+	if k.Audiences, err = m.texts("audiences"); err != nil {
+		return k, err
+	}
+	if text := k.Scope + " " + string(k.Capability) + " " + strings.Join(k.Audiences, " "); observe.Redact(text) != text {
+		return k, badCall("one of scope, capability and audiences looks like a credential")
 	}
 	if _, given := m["expires_in"]; given {
 		seconds, err := m.number("expires_in")
@@ -97,10 +111,31 @@ func (by caller) mayGive(k engine.Key) error {
 	if slices.ContainsFunc(k.May, func(one string) bool { return !by.key.Allows(one) }) {
 		return denyf(http.StatusForbidden, "this API key can give no permission that it lacks itself")
 	}
+	if !within(k, by.key) {
+		return denyf(http.StatusForbidden, "this API key can give no scope, capability or audience that it lacks itself")
+	}
 	if end := by.key.Expires; !end.IsZero() && (k.Expires.IsZero() || k.Expires.After(end)) {
 		return denyf(http.StatusForbidden, "this API key can give nothing for longer than it lasts itself")
 	}
 	return nil
+}
+
+// within reports whether tokens of k can have no more than those of other.
+func within(k, other engine.Key) bool {
+	mine, err := k.Permissions()
+	theirs, otherErr := other.Permissions()
+	if err != nil || otherErr != nil {
+		return false
+	}
+	both := mine.Intersect(theirs)
+	if both.Scope() != mine.Scope() || both.Capability() != mine.Capability() {
+		return false
+	}
+	tokens := k.Allows(engine.MayTokens) || k.Allows(engine.MayExchange) || k.Allows(engine.MayIntrospect)
+	if tokens && len(k.Audiences) == 0 {
+		return len(other.Audiences) == 0 // Both are for the site's own.
+	}
+	return !slices.ContainsFunc(k.Audiences, func(one string) bool { return !slices.Contains(other.Audiences, one) })
 }
 
 // changeKey disables or enables an API key.
@@ -113,13 +148,8 @@ func (a *api) changeKey(w http.ResponseWriter, r *http.Request, c call, by calle
 	if !disabled && string(m["disabled"]) != "false" {
 		return answer{}, badCall("the member disabled must be there, true or false")
 	}
-	if !disabled && !by.local {
-		// What a key may and until when never changes, so what is known here is right.
-		k, ok := a.engine.Keys().Find(c.id)
-		if !ok { // Or not heard of yet: then it is not known what it may.
-			return answer{}, asNoKey(engine.ErrNoKey)
-		}
-		if err := by.mayGive(k); err != nil {
+	if !disabled {
+		if err := a.mayGive(c.id, by); err != nil {
 			return answer{}, err
 		}
 	}
@@ -131,6 +161,49 @@ func (a *api) changeKey(w http.ResponseWriter, r *http.Request, c call, by calle
 	}
 	a.log.Info("api key changed", "id", k.ID, "disabled", k.Disabled, "key_id", by.key.ID)
 	return answer{http.StatusOK, k}, nil
+}
+
+// mayGive refuses what gives somebody a key that is there.
+func (a *api) mayGive(id string, by caller) error {
+	if by.local {
+		return nil
+	}
+	// What a key may and until when never changes, so what is known here is right.
+	k, ok := a.engine.Keys().Find(id)
+	if !ok { // Or not heard of yet: then it is not known what it may.
+		return asNoKey(engine.ErrNoKey)
+	}
+	return by.mayGive(k)
+}
+
+const (
+	// keyOverlap is how long the secret before a rotation is good unless the caller
+	// says, and maxKeyOverlap how long at most, in seconds.
+	keyOverlap    = 24 * time.Hour
+	maxKeyOverlap = 30 * 24 * 3600
+)
+
+// rotateKey gives an API key another secret.
+func (a *api) rotateKey(w http.ResponseWriter, r *http.Request, c call, by caller) (answer, error) {
+	m, err := readMembers(w, r, "overlap")
+	if err != nil {
+		return answer{}, err
+	}
+	overlap, err := m.seconds("overlap", keyOverlap, maxKeyOverlap)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := a.mayGive(c.id, by); err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := changeContext(r)
+	defer cancel()
+	k, text, err := a.engine.Keys().Rotate(ctx, c.id, overlap)
+	if err != nil {
+		return answer{}, asNoKey(err)
+	}
+	a.log.Info("api key rotated", "id", k.ID, "old_until", k.OldUntil, "key_id", by.key.ID)
+	return answer{http.StatusOK, keyAnswer{k, text.Reveal()}}, nil
 }
 
 // removeKey removes an API key.
