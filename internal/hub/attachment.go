@@ -57,13 +57,16 @@ type Attachment struct {
 	// Owned by who takes.
 	next    uint64
 	backlog []*Entry // From before the ring.
-	// synced is up to where Members say all of presence that is to be known.
+	// synced is up to where Members say all of presence that is to be known. Of
+	// what came before nothing is taken: a member that has entered then may have
+	// gone with its node, which no entry says.
 	synced Position
 
 	// Guarded by the channel's lock. Who holds it for reading may set the first
 	// two, as the one who takes.
 	awake   bool       // The waker was told, and not all was taken.
 	pending *Occupancy // To be taken.
+	resync  bool       // Who is present was not told by entries.
 	modes   Mode
 	noEcho  bool
 	watches bool
@@ -111,7 +114,7 @@ func (a *Attachment) Take(list []*Entry, limit int) ([]*Entry, error) {
 			list = append(list, e)
 		}
 	}
-	if a.next == c.ring.next && len(list) == before && a.pending == nil {
+	if a.next == c.ring.next && len(list) == before && a.pending == nil && !a.resync {
 		a.awake = false
 	}
 	return list, nil
@@ -135,6 +138,19 @@ func (a *Attachment) TakeOccupancy() *Occupancy {
 	o := a.pending
 	a.pending = nil
 	return o
+}
+
+// TakeMembers returns all members where there is news of them that no entry
+// tells, and whether there is.
+func (a *Attachment) TakeMembers() ([]*Message, bool) {
+	a.channel.mu.RLock()
+	news := a.resync
+	a.resync = false
+	a.channel.mu.RUnlock()
+	if !news {
+		return nil, false
+	}
+	return a.Present(), true
 }
 
 // Modes are what it is for.
@@ -237,7 +253,7 @@ func (c *channel) prepare(ctx context.Context, a *Attachment, o Attaching) error
 		return nil
 	}
 	for _, e := range list {
-		if a.wants(e) {
+		if e.Kind == Messages && a.wants(e) {
 			a.backlog = append(a.backlog, e)
 		}
 	}
@@ -249,7 +265,7 @@ func (c *channel) prepare(ctx context.Context, a *Attachment, o Attaching) error
 func (c *channel) place(a *Attachment, o Attaching) {
 	r := &c.ring
 	joint := a.Position
-	a.Position, a.next = r.head, r.next
+	a.Position, a.next, a.synced = r.head, r.next, r.head
 	switch {
 	case a.Lost:
 	case o.From != 0:
@@ -260,7 +276,7 @@ func (c *channel) place(a *Attachment, o Attaching) {
 		}
 		a.Resumed, a.Position, a.next = true, o.From, r.seek(from)
 	case o.Rewind > 0, o.RewindFor > 0:
-		a.synced, a.next = r.head, c.rewind(o)
+		a.next = c.rewind(o)
 		if a.next > r.first {
 			a.Position = r.at(a.next - 1).Position
 		} else {

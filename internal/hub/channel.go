@@ -31,18 +31,20 @@ type channel struct {
 	filled    bool     // The ring has what the log had before the channel was opened, as far as it fits.
 	early     []*Entry // Came before the channel was open.
 	overrun   bool     // More came than early holds.
+	begun     bool     // The ring is, though other nodes may have yet to say who is present.
 	stop      func()
 	spent     func() // A stop that has yet to be called.
 	ended     bool
 	readers   []*Attachment
 	members   members
+	enterers  map[*Connection]struct{} // Connections that have entered somebody.
 	occupancy occupancy
 }
 
 func newChannel(a *App, name string) *channel {
 	return &channel{
 		app: a, name: a.name(name), space: a.namespace(name), idle: time.Now(),
-		busy: make(chan struct{}, 1), members: newMembers(),
+		busy: make(chan struct{}, 1),
 	}
 }
 
@@ -80,6 +82,8 @@ func (c *channel) open(ctx context.Context) error {
 		stop()
 		return fmt.Errorf("follow channel: %w", ErrBehind)
 	}
+	c.meet(ctx)
+	c.follow.Store(true)
 	return nil
 }
 
@@ -92,11 +96,11 @@ func (c *channel) begin(from Position, stop func()) bool {
 		c.overrun = false
 		return false
 	}
-	c.ring, c.filled, c.stop = newRing(from), false, stop
+	c.ring, c.filled, c.stop, c.begun = newRing(from), false, stop, true
+	c.members = members{touched: make(map[memberKey]struct{})} // See meet.
 	for _, e := range early {
 		c.take(e)
 	}
-	c.follow.Store(true)
 	return true
 }
 
@@ -106,7 +110,7 @@ func (c *channel) deliver(e *Entry) {
 	defer c.mu.Unlock()
 	switch {
 	case c.ended:
-	case c.isOpen():
+	case c.begun:
 		c.take(e)
 	case len(c.early) < ringEntries:
 		c.early = append(c.early, e)
@@ -134,7 +138,7 @@ func (c *channel) take(e *Entry) {
 func (c *channel) lost() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.spent, c.stop = c.stop, nil // It waits for the caller: see expire.
+	c.spent, c.stop, c.begun = c.stop, nil, false // It waits for the caller: see expire.
 	c.follow.Store(false)
 	for _, a := range c.readers {
 		a.behind = true

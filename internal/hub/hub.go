@@ -2,6 +2,7 @@ package hub
 
 import (
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,12 +21,14 @@ type Options struct {
 // A Hub is the channels of all apps on this node.
 type Hub struct {
 	// Immutable.
-	log    Log
-	logger *slog.Logger
-	linger time.Duration
-	node   string
-	stop   chan struct{}
-	wg     sync.WaitGroup
+	log     Log
+	logger  *slog.Logger
+	linger  time.Duration
+	node    string // What the ids of its connections begin with.
+	peers   peers
+	unserve func()
+	stop    chan struct{}
+	wg      sync.WaitGroup
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -50,11 +53,23 @@ func New(log Log, o Options) *Hub {
 		o.Log = slog.Default()
 	}
 	h := &Hub{
-		log: log, logger: o.Log, linger: o.Linger, node: rand.Text()[:4],
+		log: log, logger: o.Log, linger: o.Linger, node: rand.Text()[:nodeSize],
 		stop: make(chan struct{}), apps: make(map[string]*App),
 	}
 	h.wg.Go(h.sweep)
 	return h
+}
+
+// Join makes the hub one of several over the same log. It is called once, before
+// anybody connects.
+func (h *Hub) Join(p Peers) error {
+	h.peers.Peers, h.peers.heard = p, make(map[string]time.Time)
+	var err error
+	if h.unserve, err = p.Serve(h.answer); err != nil {
+		return fmt.Errorf("serve other nodes: %w", err)
+	}
+	h.wg.Go(h.watchPeers)
+	return nil
 }
 
 // Close ends what New has started, and every channel. Connections should be
@@ -69,6 +84,9 @@ func (h *Hub) Close() {
 	h.mu.Unlock()
 	close(h.stop)
 	h.wg.Wait()
+	if h.unserve != nil {
+		h.unserve()
+	}
 	for _, a := range h.all() {
 		a.end()
 	}

@@ -12,12 +12,23 @@ type Occupancy struct {
 	PresenceSubscribers int
 }
 
+// plus is the sum of those who are attached.
+func (o Occupancy) plus(other Occupancy) Occupancy {
+	o.Connections += other.Connections
+	o.Publishers += other.Publishers
+	o.Subscribers += other.Subscribers
+	o.PresenceConnections += other.PresenceConnections
+	o.PresenceSubscribers += other.PresenceSubscribers
+	return o
+}
+
 // occupancyEvery is how often a change of occupancy is told, at most.
 const occupancyEvery = time.Second
 
 // occupancy counts those who are attached here. The channel guards it.
 type occupancy struct {
 	now     Occupancy
+	others  Occupancy // On other nodes, as far as this one has asked.
 	told    Occupancy
 	watched int // How many attachments want to know.
 	timer   *time.Timer
@@ -54,7 +65,7 @@ func (o *occupancy) end() {
 
 // occupied is the occupancy. Callers hold mu.
 func (c *channel) occupied() Occupancy {
-	o := c.occupancy.now
+	o := c.occupancy.now.plus(c.occupancy.others)
 	o.PresenceMembers = len(c.members.all)
 	return o
 }

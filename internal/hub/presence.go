@@ -6,10 +6,10 @@ import (
 	"strconv"
 )
 
-// A notes is whom a connection has entered on one channel: the id of the last
-// event of each client. A connection alone says who its members are, and in what
+// A notes is whom a connection has entered on one channel: the last event of each
+// client. A connection alone says who its members are, and in what
 // order, so what it notes holds, whatever of it the log has told of already.
-type notes map[string]string
+type notes map[string]*Message
 
 // Present enters, updates and leaves members: what each message's Action says.
 // base is what their ids begin with; then is called as by [Log.Append], and must
@@ -62,9 +62,9 @@ func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, 
 	var out []Message
 	more := 0
 	for _, m := range list {
-		id, is := noted[m.ClientID]
+		last, is := noted[m.ClientID]
 		switch {
-		case is && m.ID != "" && m.ID == id, !is && m.Action == Leave:
+		case is && m.ID != "" && m.ID == last.ID, !is && m.Action == Leave:
 			continue
 		case !is:
 			more++
@@ -81,13 +81,13 @@ func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, 
 			c.present = make(map[*channel]notes, 1)
 		}
 		c.present[ch] = noted
-		ch.hold()
+		ch.hold(c)
 	}
 	for i := range out {
 		if out[i].Action == Leave {
 			delete(noted, out[i].ClientID)
 		} else {
-			noted[out[i].ClientID] = out[i].ID
+			noted[out[i].ClientID] = &out[i]
 		}
 	}
 	return out, nil
@@ -100,16 +100,31 @@ func (c *Connection) renote(ch *channel, list []Message) {
 	noted := c.present[ch]
 	for i := range list {
 		if _, is := noted[list[i].ClientID]; list[i].Action == Leave && !is && noted != nil {
-			noted[list[i].ClientID] = list[i].ID
+			m := list[i]
+			m.Action = Update
+			noted[m.ClientID] = &m
 		}
 	}
 }
 
-// hold is what release ends, for who holds the channel already.
-func (c *channel) hold() {
+// hold notes that a connection enters somebody, until unhold.
+func (c *channel) hold(conn *Connection) {
+	c.mu.Lock()
+	if c.enterers == nil {
+		c.enterers = make(map[*Connection]struct{}, 1)
+	}
+	c.enterers[conn] = struct{}{}
+	c.mu.Unlock()
 	c.app.mu.Lock()
 	defer c.app.mu.Unlock()
 	c.holders++
+}
+
+func (c *channel) unhold(conn *Connection) {
+	c.mu.Lock()
+	delete(c.enterers, conn)
+	c.mu.Unlock()
+	c.release()
 }
 
 func (c *channel) head() Position {
@@ -152,7 +167,7 @@ func (c *Connection) absent(ch *channel) {
 	if e := ch.leaving(c.id, noted); e != nil {
 		c.app.hub.append(e)
 	}
-	ch.release()
+	ch.unhold(c)
 }
 
 // leaving is the entry by which members leave. Its ids do not begin with their

@@ -117,6 +117,23 @@ func TestGrace(t *testing.T) {
 	})
 }
 
+// Who resumes learns who is present by the members alone: those who have entered
+// meanwhile may have gone with their node since, and no entry says so.
+func TestResumeAfterRestart(t *testing.T) {
+	l := new(hub.MemoryLog)
+	before := newAppOver(t, l, hub.AppOptions{})
+	seen := attach(t, connect(t, before), "chat", hub.Attaching{})
+	c := connect(t, before)
+	attach(t, c, "chat", hub.Attaching{})
+	wantError(t, present(c, "chat", c.ID()+":0", hub.Enter, "me"), nil)
+	publish(t, c, "chat", "hello")
+	after := newAppOver(t, l, hub.AppOptions{})
+	back := attach(t, connect(t, after), "chat", hub.Attaching{From: seen.Position})
+	if list := back.now(t); !back.Resumed || len(back.Members) != 0 || len(list) != 1 || list[0].Kind != hub.Messages {
+		t.Errorf("got resumed %t, %d members and %d entries, want the message alone", back.Resumed, len(back.Members), len(list))
+	}
+}
+
 func TestMemberLimit(t *testing.T) {
 	a := newApp(t, hub.AppOptions{Namespaces: map[string]hub.Namespace{"": {Members: 2}}})
 	c := connect(t, a)

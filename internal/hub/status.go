@@ -3,35 +3,41 @@ package hub
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync/atomic"
 )
 
-// Occupied returns how many use a channel, and whether anybody does.
-func (a *App) Occupied(_ context.Context, name string) (o Occupancy, active bool, err error) {
-	c := a.known(name)
-	if c == nil {
-		return Occupancy{}, false, nil
+// Occupied returns how many use a channel, and whether anybody does. Its error is
+// that other nodes have not said.
+func (a *App) Occupied(ctx context.Context, name string) (o Occupancy, active bool, err error) {
+	if c := a.known(name); c != nil {
+		c.mu.RLock()
+		o, active = c.occupancy.now, c.isOpen()
+		o.PresenceMembers = len(c.members.all)
+		c.mu.RUnlock()
+		c.release()
 	}
-	defer c.release()
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.occupied(), c.isOpen(), nil
+	known := active
+	err = a.hub.ask(ctx, Question{App: a.id, Channel: name}, func(other Answer) {
+		o = o.plus(other.Occupancy)
+		active = active || other.Active
+		if !known { // Else this node knows of all members.
+			o.PresenceMembers += len(other.Members)
+		}
+	})
+	return o, active, err
 }
 
 // Channels returns the names of channels that are in use and begin with prefix,
-// in order, limit at most, those after the name after.
-func (a *App) Channels(_ context.Context, prefix, after string, limit int) ([]string, error) {
-	a.mu.Lock()
-	var list []string
-	for name, c := range a.channels {
-		if strings.HasPrefix(name, prefix) && name > after && c.isOpen() {
-			list = append(list, name)
-		}
-	}
-	a.mu.Unlock()
+// in order, limit at most, those after the name after. Its error is that other
+// nodes have not said.
+func (a *App) Channels(ctx context.Context, prefix, after string, limit int) ([]string, error) {
+	list := a.channelsHere(prefix, after, limit)
+	err := a.hub.ask(ctx, Question{App: a.id, Prefix: prefix, After: after, Limit: limit}, func(other Answer) {
+		list = append(list, other.Channels...)
+	})
 	slices.Sort(list)
-	return list[:min(limit, len(list))], nil
+	list = slices.Compact(list)
+	return list[:min(limit, len(list))], err
 }
 
 // Counts are how much has gone through an app on this node since it began.

@@ -201,6 +201,9 @@ func (t *transport) take(b []byte, c *channel) ([]byte, bool, error) {
 	if o := c.cursor.TakeOccupancy(); o != nil {
 		b = append(b, frame(t.set.format, c.occupied(o))...)
 	}
+	if list, news := c.cursor.TakeMembers(); news && c.cursor.Modes()&hub.SeePresence != 0 {
+		b = t.appendSync(b, c, list)
+	}
 	for len(b) < writeSize {
 		list, err := c.cursor.Take(room[:0], takeEntries)
 		switch {
