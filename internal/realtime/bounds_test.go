@@ -168,3 +168,20 @@ func TestDeadClient(t *testing.T) {
 		}
 	})
 }
+
+func TestConnectionKeyOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		c := s.connect(t, "access_token=alice", false)
+		v := c.next(false)
+		id, key := textOf(v, "connectionId"), textOf(v, "connectionDetails", "connectionKey")
+		if got, ok := s.server.Connection("app", key); !ok || got != id {
+			t.Errorf("got %q, %t, want %q", got, ok, id)
+		}
+		for app, wrong := range map[string]string{"other": key, "app": key + "x", "": ""} {
+			if got, ok := s.server.Connection(app, wrong); ok {
+				t.Errorf("app %q, key %q: got %q", app, wrong, got)
+			}
+		}
+	})
+}

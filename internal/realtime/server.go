@@ -162,6 +162,16 @@ func (s *Server) stateFor(set *settings, g *Grant) (st *state, gone, wrong *ably
 	return st, gone, nil
 }
 
+// Connection returns the id of an app's connection that a connection key opens:
+// for who publishes by REST on its behalf.
+func (s *Server) Connection(app, key string) (id string, ok bool) {
+	st := s.opened(key)
+	if st == nil || st.app.ID() != app {
+		return "", false
+	}
+	return st.conn.ID(), true
+}
+
 // drop ends a state whose client was never connected.
 func (s *Server) drop(st *state) {
 	st.mu.Lock()

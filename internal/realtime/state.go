@@ -49,25 +49,36 @@ func (st *state) opens(secret string) bool {
 	return subtle.ConstantTimeCompare(digest[:], st.keys[0][:])|subtle.ConstantTimeCompare(digest[:], st.keys[1][:]) == 1
 }
 
+// opened returns the state that a connection key is of, or nil.
+func (s *Server) opened(key string) *state {
+	id, secret, ok := strings.Cut(key, "!")
+	if !ok || len(id) > 64 || len(secret) > 64 {
+		return nil
+	}
+	s.mu.Lock()
+	st := s.states[id]
+	s.mu.Unlock()
+	if st == nil {
+		return nil
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.over || !st.opens(secret) {
+		return nil
+	}
+	return st
+}
+
 // resume returns the state that a connection key is of, for a transport that
 // takes it over. Where there is none, gone says why; wrong is why the client may
 // not have it.
 func (s *Server) resume(key string, g *Grant) (st *state, gone, wrong *ably.ErrorInfo) {
-	id, secret, ok := strings.Cut(key, "!")
-	if !ok || len(id) > 64 || len(secret) > 64 {
-		return nil, ably.Err(ably.ConnectionUnknown), nil
-	}
-	s.mu.Lock()
-	st = s.states[id]
-	s.mu.Unlock()
-	if st == nil {
+	if st = s.opened(key); st == nil {
 		return nil, ably.Err(ably.ConnectionUnknown), nil
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	switch {
-	case st.over, !st.opens(secret):
-		return nil, ably.Err(ably.ConnectionUnknown), nil
 	case st.app != g.App:
 		return nil, nil, ably.Errorf(ably.IncompatibleCredential, "the connection is of another app")
 	case st.clientID != g.ClientID:
