@@ -138,6 +138,10 @@ bench-check: ## Fail where CPU against bare gobwas has grown by 20 % over test/l
 soak: ## Churn for ten minutes each beside 19,000 connections; fail on growth.
 	$(GO) run ./test/load --soak 10m --connections 19000 $(ARGS)
 
+.PHONY: promises
+promises: ## Disturb the hub for ten minutes, and check what all have seen.
+	$(GO) test -count=1 -v -timeout 20m -run '^TestPromises$$' ./test/hub -lasts 10m
+
 .PHONY: microbench
 microbench: $(TOOLS) ## Go benchmarks, COUNT (6) times each, summed up by benchstat.
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bin/bench.txt

@@ -110,6 +110,12 @@ var law = []rule{
 	// Tests of the architecture, and programs that only measure or show.
 	{pkg: "internal/law"},
 	{pkg: "examples/...", ours: []string{"."}, modules: []string{"*"}},
+	// The hub is tried with its parts, one of which is broken on purpose.
+	{
+		pkg:     "test/hub",
+		ours:    []string{".", "internal/ably", "internal/engine", "internal/hub", "internal/realtime"},
+		modules: []string{"github.com/gobwas/ws"},
+	},
 	{pkg: "test/...", ours: []string{".", "ushertest", "internal/demo", "internal/gateway", "test/smuggling"}, modules: []string{"*"}},
 }
 
