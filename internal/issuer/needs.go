@@ -3,15 +3,22 @@ package issuer
 import (
 	"context"
 	"crypto"
+	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/usher-ws/usher"
 )
 
+// ErrClient is the error of [Clients] for who is no client. What is wrapped
+// around it is for the operator.
+var ErrClient = errors.New("no such client, or another secret")
+
 // Clients are those who may ask for tokens: the holders of API keys.
 type Clients interface {
 	// Client returns who has this id and secret. Its error is ErrClient where
-	// nobody has, and where it is disabled or has expired.
+	// nobody has, and where it is disabled or has expired; any other error means
+	// that it cannot be told.
 	Client(ctx context.Context, id string, secret usher.Secret) (Client, error)
 	// Known returns the client with this id, without a proof: who once got a
 	// refresh token for a page. Its error is ErrClient where there is none any
@@ -29,9 +36,11 @@ type Client struct {
 	Exchange bool
 	// Introspect says whether it may introspect tokens.
 	Introspect bool
-	// Permissions are the most that its tokens can have.
+	// Permissions are the most that its tokens can have, at each refresh as
+	// well.
 	Permissions usher.Permissions
-	// Audiences are those that it may ask for. None: Options.Audience only.
+	// Audiences are those that it may ask for, and whose tokens it may
+	// introspect. None: Options.Audience only.
 	Audiences []string
 }
 
@@ -79,4 +88,13 @@ type Live interface {
 	// Admits reports why a credential that is good otherwise is refused: it was
 	// revoked. It asks no network.
 	Admits(id *usher.Identity) error
+}
+
+// Guesses slow down who guesses at the secrets of clients. A secret that is right
+// is never refused because others were wrong.
+type Guesses interface {
+	// Wrong notes that somebody at this address came with a wrong secret for
+	// this client, which need not exist, and returns how long it has to wait
+	// before it is told so again; 0: not at all.
+	Wrong(client string, from netip.Addr) (wait time.Duration)
 }

@@ -1,7 +1,14 @@
 package issuer
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/usher-ws/usher"
@@ -48,16 +55,91 @@ type Options struct {
 	// same on all nodes and for as long as families live. It is asked at each
 	// use. Required.
 	Secret func() usher.Secret
-	// Subjects judges the tokens of others that a client may exchange for one of
-	// ours (RFC 8693 §2.1, subject_token). Default: none is taken.
-	Subjects usher.Verifier
+	// Subjects judge the tokens of others that a client may exchange for one of
+	// ours, by their kind: TypeAccessToken, TypeIDToken or TypeJWT (RFC 8693 §3).
+	// Each must refuse what is of another kind. Whoever they say it is gets a
+	// token of ours by that name, so no two of them should know different people
+	// by one. Default: none is taken.
+	Subjects map[string]usher.Verifier
 	// Live are the connections that refreshed tokens renew and stolen ones end.
 	// Required.
 	Live Live
-	// Origins are those of pages that may use a refresh token, which is all that
-	// a page can ask for, each exact. Default: those of the issuer's name only.
+	// Origins are those of pages that may use and revoke a refresh token, which
+	// is all that a page can ask for, each exact. Default: none but Name.
 	Origins []string
+	// Guesses slow down who guesses at secrets. Default: nobody does.
+	Guesses Guesses
+	// Address returns the address of a request's client, for Guesses. Default:
+	// that of the connection.
+	Address func(r *http.Request) netip.Addr
 	// Log is told what is issued and taken back, at debug level, and of reuse, at
 	// warn level. Never of a token. Default: slog.Default().
 	Log *slog.Logger
+}
+
+// complete checks the options and puts in the defaults.
+func (o *Options) complete() error {
+	if err := validName(o.Name); err != nil {
+		return err
+	}
+	switch {
+	case o.Clients == nil, o.Signing == nil, o.Grants == nil, o.Secret == nil, o.Live == nil:
+		return errors.New("clients, signing, grants, secret and live are required")
+	case min(o.AccessToken, o.MaxAccessToken, o.RefreshIdle, o.RefreshLifetime, o.Grace) < 0:
+		return errors.New("a time is negative; leave it 0 for its default")
+	}
+	for kind, v := range o.Subjects {
+		if v == nil || kind != TypeAccessToken && kind != TypeIDToken && kind != TypeJWT {
+			return fmt.Errorf("subjects: %q is no kind of token that can be exchanged, or has no verifier", kind)
+		}
+	}
+	if err := (&usher.Guard{Origins: o.Origins}).Validate(); err != nil {
+		return err
+	}
+	for option, fallback := range map[*time.Duration]time.Duration{
+		&o.AccessToken: DefaultAccessToken, &o.MaxAccessToken: DefaultMaxAccessToken, &o.RefreshIdle: DefaultRefreshIdle,
+		&o.RefreshLifetime: DefaultRefreshLifetime, &o.Grace: DefaultGrace,
+	} {
+		if *option == 0 {
+			*option = fallback
+		}
+	}
+	if o.Audience == "" {
+		o.Audience = o.Name
+	}
+	if o.Address == nil {
+		o.Address = peer
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	switch {
+	case o.AccessToken < time.Second:
+		return errors.New("access tokens must be good for a second at least")
+	case o.AccessToken > o.MaxAccessToken:
+		return fmt.Errorf("access tokens of %v, and at most %v", o.AccessToken, o.MaxAccessToken)
+	case o.RefreshIdle <= o.Grace, o.RefreshLifetime < o.RefreshIdle:
+		return fmt.Errorf("refresh tokens of %v, of families of %v, with %v of grace", o.RefreshIdle, o.RefreshLifetime, o.Grace)
+	}
+	return nil
+}
+
+// validName checks an issuer identifier: an origin, so that what others put
+// behind it (RFC 8414 §3.1) cannot be understood in two ways.
+func validName(name string) error {
+	u, err := url.Parse(name)
+	if err != nil || u.Scheme+"://"+u.Host != name || u.Hostname() == "" || strings.ToLower(name) != name {
+		return fmt.Errorf("name %.100q is not an origin such as https://usher.example.com", name)
+	}
+	ip := net.ParseIP(u.Hostname())
+	if local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback(); u.Scheme != "https" && (u.Scheme != "http" || !local) {
+		return fmt.Errorf("name %q: want https, or http on loopback", name)
+	}
+	return nil
+}
+
+// peer is the address of who is connected.
+func peer(r *http.Request) netip.Addr {
+	at, _ := netip.ParseAddrPort(r.RemoteAddr) // Those that cannot be read are one.
+	return at.Addr().Unmap()
 }
