@@ -40,6 +40,7 @@ type Server struct {
 	draining atomic.Bool
 	health   health
 	started  time.Time // Immutable after New.
+	crew     *crew     // Immutable after New.
 	reloaded atomic.Pointer[reloadResult]
 	prepared *builder // What New has made, until Run adopts it. Guarded by changing.
 }
@@ -50,7 +51,7 @@ func New(c *config.Config, o Options) (*Server, error) {
 	if o.Logs == nil {
 		o.Logs = os.Stderr
 	}
-	s := &Server{options: o, started: time.Now()}
+	s := &Server{options: o, started: time.Now(), crew: newCrew()}
 	level := new(slog.LevelVar)
 	if err := setLevel(level, c.Log.Level); err != nil {
 		return nil, err
@@ -116,6 +117,7 @@ func (s *Server) run(ctx context.Context) error {
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { newKeeper(s.visitors.came.Load).run(keeping) })
 	defer stopKeeping()
+	defer s.crew.stop()
 	s.announce(public.Addr(), admin.Addr())
 	select {
 	case err = <-failed:
@@ -167,5 +169,9 @@ func (s *Server) public(w http.ResponseWriter, r *http.Request) {
 	leave := s.visitors.enter(r.Context())
 	defer leave()
 	boundBody(w, r)
-	s.site.Load().ServeHTTP(w, r)
+	if r.Header.Get("Upgrade") == "" {
+		s.site.Load().ServeHTTP(w, r)
+		return
+	}
+	s.crew.run(func() { s.site.Load().ServeHTTP(w, r) })
 }
