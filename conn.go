@@ -138,9 +138,17 @@ func (c *conn) takeEarly(limit int) []byte {
 // [io.Copy] with Read it holds no buffer while nothing comes.
 func (c *conn) WriteTo(w io.Writer) (total int64, err error) {
 	rd := pump.NewReader(c.raw)
+	use := func(p []byte) error {
+		c.in.follow(p)
+		if c.state.Load() != connOpen {
+			return errEnded
+		}
+		_, err := c.passOn(w, p)
+		return err
+	}
 	for err == nil {
 		var n int
-		n, err = c.pass(w, rd)
+		n, err = c.pass(w, rd, use)
 		total += int64(n)
 	}
 	if errors.Is(err, io.EOF) {
@@ -149,8 +157,8 @@ func (c *conn) WriteTo(w io.Writer) (total int64, err error) {
 	return total, err
 }
 
-// pass copies what comes next.
-func (c *conn) pass(w io.Writer, rd pump.Reader) (int, error) {
+// pass copies what comes next, by use where rd gives it.
+func (c *conn) pass(w io.Writer, rd *pump.Reader, use func(p []byte) error) (int, error) {
 	if c.state.Load() != connOpen {
 		return 0, errEnded // At once, as in Read.
 	}
@@ -162,14 +170,7 @@ func (c *conn) pass(w io.Writer, rd pump.Reader) (int, error) {
 	if len(c.early) > 0 {
 		return c.passOn(w, c.takeEarly(len(c.early)))
 	}
-	n, err := rd.Next(func(p []byte) error {
-		c.in.follow(p)
-		if c.state.Load() != connOpen {
-			return errEnded
-		}
-		_, err := c.passOn(w, p)
-		return err
-	})
+	n, err := rd.Next(use)
 	if c.state.Load() != connOpen {
 		err = errEnded
 	}

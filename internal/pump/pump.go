@@ -28,14 +28,21 @@ var (
 // is not usable.
 type Reader struct {
 	conn net.Conn
-	raw  syscall.RawConn // Nil where only conn can wait.
-	more *bool           // Without raw: the last read filled its small buffer.
+	raw  syscall.RawConn       // Nil where only conn can wait.
+	try  func(fd uintptr) bool // The method of its name, made once.
+
+	// What the last read on raw has given.
+	buf *[Size]byte
+	n   int
+	err error
+
+	more bool // Without raw: the last read filled its small buffer.
 }
 
 // NewReader returns a Reader of c.
-func NewReader(c net.Conn) Reader {
-	r := Reader{conn: c, more: new(bool)}
-	r.raw = rawOf(c)
+func NewReader(c net.Conn) *Reader {
+	r := &Reader{conn: c, raw: rawOf(c)}
+	r.try = r.tryRaw
 	return r
 }
 
@@ -43,41 +50,50 @@ func NewReader(c net.Conn) Reader {
 // use's error, or the connection's: io.EOF at its end, a timeout at its
 // deadline. The bytes are use's until it returns. Without bytes use is not
 // called.
-func (r Reader) Next(use func(p []byte) error) (int, error) {
-	if r.raw == nil && !*r.more {
-		return r.wait(use)
+//
+// While it waits there is little on the stack, which in a goroutine that has
+// done nothing else is then as small as it was made.
+func (r *Reader) Next(use func(p []byte) error) (int, error) {
+	if r.raw == nil {
+		return r.nextOfConn(use)
 	}
-	*r.more = false
-	buf, n, err := r.read()
-	if buf != nil {
-		defer buffers.Put(buf)
+	if err := r.raw.Read(r.try); err != nil {
+		return 0, err
 	}
-	if n > 0 {
-		return n, use(buf[:n])
-	}
-	return 0, err
+	return r.lend(use)
 }
 
-// wait is Next with a small buffer. Where that was filled, the rest of a TLS
-// record is likely to be there, and worth a large one.
-func (r Reader) wait(use func(p []byte) error) (int, error) {
+// lend lends what was read on raw.
+func (r *Reader) lend(use func(p []byte) error) (int, error) {
+	buf := r.buf
+	r.buf = nil
+	defer buffers.Put(buf)
+	if r.n > 0 {
+		return r.n, use(buf[:r.n])
+	}
+	return 0, r.err
+}
+
+// nextOfConn is Next for a connection that needs a buffer to wait. Where the last
+// read filled the small one, there is more at hand.
+func (r *Reader) nextOfConn(use func(p []byte) error) (int, error) {
+	if r.more {
+		r.more = false
+		buf := buffers.Get().(*[Size]byte)
+		defer buffers.Put(buf)
+		return r.readInto(buf[:], use)
+	}
 	buf := waitBuffers.Get().(*[waitSize]byte)
 	defer waitBuffers.Put(buf)
-	n, err := r.conn.Read(buf[:])
-	*r.more = n == len(buf)
+	n, err := r.readInto(buf[:], use)
+	r.more = n == len(buf)
+	return n, err
+}
+
+func (r *Reader) readInto(buf []byte, use func(p []byte) error) (int, error) {
+	n, err := r.conn.Read(buf)
 	if n > 0 {
 		return n, use(buf[:n])
 	}
 	return 0, err
-}
-
-// read waits for bytes and returns them in a buffer, for the caller to give
-// back; it may come with an error too.
-func (r Reader) read() (*[Size]byte, int, error) {
-	if r.raw != nil {
-		return r.readRaw()
-	}
-	buf := buffers.Get().(*[Size]byte)
-	n, err := r.conn.Read(buf[:])
-	return buf, n, err
 }

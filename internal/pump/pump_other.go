@@ -10,4 +10,4 @@ import (
 // rawOf returns nil: here only the connection itself can wait.
 func rawOf(net.Conn) syscall.RawConn { return nil }
 
-func (r Reader) readRaw() (*[Size]byte, int, error) { panic("no raw connection") }
+func (r *Reader) tryRaw(uintptr) bool { panic("no raw connection") }

@@ -3,7 +3,6 @@
 package pump
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -24,33 +23,24 @@ func rawOf(c net.Conn) syscall.RawConn {
 	return raw
 }
 
-// readRaw is read on a socket: the buffer is taken when there is something.
-func (r Reader) readRaw() (*[Size]byte, int, error) {
-	var buf *[Size]byte
-	var n int
-	var err error
-	waitErr := r.raw.Read(func(fd uintptr) bool {
-		buf = buffers.Get().(*[Size]byte)
-		for {
-			n, err = syscall.Read(int(fd), buf[:])
-			if !errors.Is(err, syscall.EINTR) {
-				break
-			}
-		}
-		if errors.Is(err, syscall.EAGAIN) {
-			buffers.Put(buf)
-			buf = nil
-			return false // Wait until there is something, without a buffer.
-		}
-		return true
-	})
-	switch {
-	case waitErr != nil:
-		return buf, 0, waitErr
-	case err != nil:
-		return buf, 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", err)}
-	case n == 0:
-		return buf, 0, io.EOF
+// tryRaw reads from the socket, if there is something: only then is a buffer
+// taken for longer than that takes. It reports whether the wait is over.
+func (r *Reader) tryRaw(fd uintptr) bool {
+	buf := buffers.Get().(*[Size]byte)
+	n, err := syscall.Read(int(fd), buf[:])
+	for err == syscall.EINTR { //nolint:errorlint // As the system says it; errors.Is needs more of the stack.
+		n, err = syscall.Read(int(fd), buf[:])
 	}
-	return buf, n, nil
+	if err == syscall.EAGAIN { //nolint:errorlint // As above.
+		buffers.Put(buf)
+		return false
+	}
+	r.buf, r.n, r.err = buf, n, nil
+	switch {
+	case err != nil:
+		r.n, r.err = 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", err)}
+	case n == 0:
+		r.err = io.EOF
+	}
+	return true
 }
