@@ -28,10 +28,10 @@ func rawOf(c net.Conn) syscall.RawConn {
 func (r *Reader) tryRaw(fd uintptr) bool {
 	buf := buffers.Get().(*[Size]byte)
 	n, err := syscall.Read(int(fd), buf[:])
-	for err == syscall.EINTR { //nolint:errorlint // As the system says it; errors.Is needs more of the stack.
+	for err == syscall.EINTR {
 		n, err = syscall.Read(int(fd), buf[:])
 	}
-	if err == syscall.EAGAIN { //nolint:errorlint // As above.
+	if err == syscall.EAGAIN {
 		buffers.Put(buf)
 		return false
 	}

@@ -63,7 +63,7 @@ func (c *crew) work(t task) {
 func (t task) run() {
 	defer func() {
 		p := recover()
-		if p != nil && p != http.ErrAbortHandler {
+		if p != nil && p != any(http.ErrAbortHandler) {
 			p = fmt.Sprintf("%v\n%s", p, debug.Stack()) // Whoever panics with it has another.
 		}
 		t.done <- p

@@ -69,7 +69,7 @@ func TestCrewPanics(t *testing.T) {
 			c.run(do)
 			return nil
 		}
-		if p := panics(func() { panic(http.ErrAbortHandler) }); p != http.ErrAbortHandler {
+		if p := panics(func() { panic(http.ErrAbortHandler) }); p != any(http.ErrAbortHandler) {
 			t.Errorf("got %v, want ErrAbortHandler as it is", p)
 		}
 		p, _ := panics(func() { brokenHandler() }).(string)

@@ -30,7 +30,9 @@ type contender struct {
 	through bool
 	// carrier and algorithm are those of the requests that it gets.
 	carrier, algorithm string
-	start              func(ctx context.Context, b *bench) (*running, error)
+	// clients is how many ask Redis at one time.
+	clients int
+	start   func(ctx context.Context, b *bench) (*running, error)
 }
 
 // A running is a contender that was started.

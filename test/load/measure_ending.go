@@ -87,8 +87,8 @@ func ticketsInProcess() contender {
 }
 
 // redisTickets is a server for tickets that are random keys.
-func redisTickets() contender {
-	return contender{name: "Redis: SET NX, GETDEL", start: func(ctx context.Context, b *bench) (*running, error) {
+func redisTickets(name string, clients int) contender {
+	return contender{name: name, clients: clients, start: func(ctx context.Context, b *bench) (*running, error) {
 		command, err := find("redis-server")
 		if err != nil {
 			return nil, err
@@ -112,7 +112,7 @@ func redisTickets() contender {
 }
 
 // measureTickets asks whoever it is: Redis has an address, we have none.
-func measureTickets(_ context.Context, b *bench, _ contender, r *running) (sample, error) {
+func measureTickets(_ context.Context, b *bench, c contender, r *running) (sample, error) {
 	if r.addr == (netip.AddrPort{}) {
 		return b.ticketsOfOurs(r)
 	}
@@ -121,10 +121,10 @@ func measureTickets(_ context.Context, b *bench, _ contender, r *running) (sampl
 		return nil, err
 	}
 	defer client.Close()
-	if err := client.Dial(talking); err != nil {
+	if err := client.Dial(c.clients); err != nil {
 		return nil, err
 	}
-	warm := newRedisLoad("warm", max(talking, b.tickets/10))
+	warm := newRedisLoad("warm", max(c.clients, b.tickets/10))
 	if _, err := warm.exchange(client); err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func newRedisLoad(name string, n int) redisLoad {
 	l := redisLoad{answer: len(fmt.Sprintf("$%d\r\n%s\r\n", len(value), value))}
 	for i := range n {
 		key := fmt.Sprintf("ticket:%s%028d", name, i)
-		l.set = append(l.set, redisCommand("SET", key, value, "NX", "EX", "30"))
+		l.set = append(l.set, redisCommand("SET", key, value, "NX", "EX", "600")) // However slow it is.
 		l.spend = append(l.spend, redisCommand("GETDEL", key))
 	}
 	return l

@@ -134,7 +134,9 @@ func otherRows() []row {
 		gateway.contender(), nginxAuth.contender(), nginx.contender(), haproxy.contender(), caddy.contender(),
 	}
 	return []row{
-		{"tickets", "Ticket: make and redeem", operations, []string{"cpu"}, []contender{ticketsInProcess(), redisTickets()}, measureTickets},
+		{"tickets", "Ticket: make and redeem", operations, []string{"cpu"}, []contender{
+			ticketsInProcess(), redisTickets("Redis: SET NX, GETDEL, one client", 1), redisTickets("Redis, 16 clients", talking),
+		}, measureTickets},
 		{"revocation", "Revocation of all connections of one subject", ending, nil, guards, measureRevocation},
 		{"churn/library", "Churn: connect and close, library", operations, []string{"cpu"}, []contender{
 			guards[0], handlers("gobwas + check", "check", "gobwas", "bearer", "HS256"),
