@@ -1,15 +1,10 @@
 package usher
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"math"
 	"time"
-	"unicode/utf8"
 )
 
 // A ticketBody is what is sealed in a ticket.
@@ -26,22 +21,12 @@ const noTime = math.MinInt64
 var errTicketBody = errors.New("malformed ticket")
 
 // encode writes the fields in their order: times as microseconds since 1970 in
-// 8 bytes, texts with their length in front, claims as JSON. Recheck is left
-// out. Texts of the identity are kept byte for byte; claims cannot be, where
-// they are not UTF-8, and are refused rather than changed.
+// 8 bytes, texts with their length in front, claims as appendClaims does. Recheck
+// is left out. Texts of the identity are kept byte for byte; claims cannot be,
+// where they are not UTF-8, and are refused rather than changed.
 func (b *ticketBody) encode() ([]byte, error) {
 	id := &b.identity
-	var claims []byte
-	if id.Claims != nil {
-		if !isUTF8(map[string]any(id.Claims)) {
-			return nil, errors.New("claims are not valid UTF-8")
-		}
-		var err error
-		if claims, err = json.Marshal(id.Claims); err != nil {
-			return nil, fmt.Errorf("encode claims: %w", err)
-		}
-	}
-	out := make([]byte, 0, 256+len(claims))
+	out := make([]byte, 0, 512)
 	out = append(out, b.id[:]...)
 	for _, t := range []time.Time{b.issued, b.expires, id.Issued, id.Expires} {
 		out = appendTime(out, t)
@@ -49,7 +34,10 @@ func (b *ticketBody) encode() ([]byte, error) {
 	for _, s := range []string{b.origin, b.route, id.Subject, id.Issuer, id.Session, id.Token} {
 		out = appendText(out, s)
 	}
-	return append(out, claims...), nil
+	if id.Claims == nil {
+		return out, nil
+	}
+	return appendClaims(out, id.Claims)
 }
 
 // decodeTicket reads what encode wrote. The seal was checked before; it is
@@ -74,14 +62,12 @@ func decodeTicket(plain []byte) (*ticketBody, error) {
 	if len(rest) == 0 {
 		return b, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(rest))
-	d.UseNumber()
-	if err := d.Decode(&id.Claims); err != nil || id.Claims == nil {
+	claims, rest, ok := cutClaim(rest, 0)
+	object, isObject := claims.(map[string]any)
+	if !ok || !isObject || len(rest) > 0 {
 		return nil, errTicketBody
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errTicketBody
-	}
+	id.Claims = object
 	return b, nil
 }
 
@@ -119,32 +105,4 @@ func cutText(b []byte, s *string, ok bool) ([]byte, bool) {
 	end := size + int(n)
 	*s = string(b[size:end])
 	return b[end:], true
-}
-
-// isUTF8 reports whether JSON can carry the texts in v as they are. It knows
-// the types that come from JSON, and lists of strings.
-func isUTF8(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return utf8.ValidString(v)
-	case []string:
-		for _, s := range v {
-			if !utf8.ValidString(s) {
-				return false
-			}
-		}
-	case []any:
-		for _, e := range v {
-			if !isUTF8(e) {
-				return false
-			}
-		}
-	case map[string]any:
-		for k, e := range v {
-			if !utf8.ValidString(k) || !isUTF8(e) {
-				return false
-			}
-		}
-	}
-	return true
 }

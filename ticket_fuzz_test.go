@@ -2,6 +2,8 @@ package usher
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -73,6 +75,50 @@ func FuzzTicketBody(f *testing.F) {
 		}
 		if !reflect.DeepEqual(b, second) {
 			t.Errorf("decode: got %+v, want %+v", second, b)
+		}
+	})
+}
+
+// FuzzTicketClaims: claims arrive as JSON would carry them.
+func FuzzTicketClaims(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `{"a":null,"b":[true,false,"",-1.5e+9,0,{"":[]}]}`, `{"roles":["admin","<&>"],"n":123456789012345678901234567890}`,
+		`{"a":` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `}`, `{"a":"\ud800"}`, `{"a":1,"a":2}`,
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		read := func(text string) (c Claims, err error) {
+			d := json.NewDecoder(strings.NewReader(text))
+			d.UseNumber()
+			err = d.Decode(&c)
+			return c, err
+		}
+		claims, err := read(text)
+		if err != nil || claims == nil {
+			return
+		}
+		packed, err := appendClaims(nil, claims)
+		if errors.Is(err, errClaimDepth) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("append: got %v, want nil", err)
+		}
+		got, rest, ok := cutClaim(packed, 0)
+		if !ok || len(rest) > 0 {
+			t.Fatalf("cut: got %v and %q behind it, want all", ok, rest)
+		}
+		carried, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := read(string(carried))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, map[string]any(want)) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	})
 }
