@@ -116,7 +116,22 @@ func (b *bench) connect(r *running, warm, all []epoll.Request) (sample, error) {
 	return perOperation(o, cost, len(all)), admitted(client)
 }
 
+// measureMemory reads what idle connections take that have said nothing yet.
 func measureMemory(_ context.Context, b *bench, c contender, r *running) (sample, error) {
+	return b.idleMemory(c, r, func(*epoll.Client) error { return nil })
+}
+
+// measureTalked reads what those take that have exchanged a message each.
+func measureTalked(_ context.Context, b *bench, c contender, r *running) (sample, error) {
+	frame, echo := epoll.Frame(128)
+	return b.idleMemory(c, r, func(client *epoll.Client) error {
+		_, err := client.Exchange(client.Live(), 1, func(int) ([]byte, int) { return frame, echo })
+		return err
+	})
+}
+
+// idleMemory reads what connections take that were opened and have done talk.
+func (b *bench) idleMemory(c contender, r *running, talk func(*epoll.Client) error) (sample, error) {
 	n := b.fits(b.connections, c.through)
 	warm, all, err := b.requests(c, n)
 	if err != nil {
@@ -129,11 +144,17 @@ func measureMemory(_ context.Context, b *bench, c contender, r *running) (sample
 	}
 	defer client.Close()
 	n = max(1, n-len(warm))
+	if err := talk(client); err != nil {
+		return nil, err
+	}
 	before, err := b.memory(client, r)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := client.Connect(all[:n], b.atOnce); err != nil {
+		return nil, err
+	}
+	if err := talk(client); err != nil {
 		return nil, err
 	}
 	now, err := b.memory(client, r)

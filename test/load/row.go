@@ -118,6 +118,7 @@ func gatewayRows(b *bench) []row {
 	return append(list, []row{
 		{"gateway/connect", "Gateway: authenticated connect, HS256 (others without authentication unless they say so)", operations, []string{"cpu"}, connects, measureConnect},
 		{"memory/gateway", "Memory of an idle connection, gateway", idling, memory, tunnels[:4], measureMemory},
+		{"memory/talked", "Memory of a connection that idles after one message, gateway", idling, memory, tunnels[:4], measureTalked},
 		{"gateway/128B", "Gateway: round trip of 128 bytes", operations, []string{"cpu"}, tunnels, measureEcho(128, b.exchanges)},
 		{"gateway/16KiB", "Gateway: round trip of 16 KiB", operations, []string{"cpu"}, tunnels, measureEcho(16<<10, (b.exchanges+3)/4)},
 		{"gateway/stream", "Gateway: streaming both ways, frames of 16 KiB", flow, []string{"cpu"}, tunnels, measureStream},
