@@ -1,10 +1,13 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/engine"
@@ -33,11 +36,28 @@ func (a *api) key(r *http.Request) (engine.Key, error) {
 }
 
 // unauthenticated answers who has no key: always the same, whatever there is.
+// Those who try one after the other are told so less and less.
 func (a *api) unauthenticated(w http.ResponseWriter, r *http.Request, listener string, c call, err error) {
+	if errors.Is(err, engine.ErrBadKey) {
+		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+		if wait := a.guesses.Wrong(guessedKey(r), peer.Addr()); wait > 0 {
+			a.metrics.Called(listener, c.permission, "unauthenticated")
+			w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+			writeProblem(w, http.StatusTooManyRequests, "too many API keys that are not valid, of which this is one")
+			return
+		}
+	}
 	a.log.Debug("api call refused", "listener", listener, "call", c.permission, "client", clientOf(r), "error", err)
 	a.metrics.Called(listener, c.permission, "unauthenticated")
 	w.Header().Set("WWW-Authenticate", "Bearer")
 	writeProblem(w, http.StatusUnauthorized, "this needs an API key: Authorization: Bearer usher_...")
+}
+
+// guessedKey is the id of the API key that a request brings, or seems to.
+func guessedKey(r *http.Request) string {
+	_, text, _ := strings.Cut(r.Header.Get("Authorization"), " usher_")
+	id, _, _ := strings.Cut(text, "_")
+	return id
 }
 
 // isLocal reports whether a request comes from this machine, straight to an

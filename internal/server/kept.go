@@ -25,6 +25,7 @@ type kept struct {
 	metrics      *observe.Metrics
 	explanations *observe.Explanations
 	visitors     visitors
+	guesses      guesses
 
 	// Set by openEngine, before anybody is served. Immutable from then on.
 	engine *engine.Engine
