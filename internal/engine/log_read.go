@@ -17,22 +17,26 @@ import (
 const (
 	// readBatch is how many messages are asked for at once.
 	readBatch = 512
+	// readTimeout bounds a read.
+	readTimeout = 5 * time.Second
 	// staleAgain is how long it waits for a replica that is behind.
 	staleAgain = 20 * time.Millisecond
 )
 
 var errStale = errors.New("the replica is behind")
 
-// Read implements [hub.Log]. The store reads forwards only: backwards, all of
-// the range is read, and the end of it kept.
+// Read implements [hub.Log].
 func (l *streamLog) Read(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	read := l.read
+	if r.Backwards {
+		read = l.readBack
+	}
 	for {
-		list, err := l.read(ctx, n, r)
+		list, err := read(ctx, n, r)
 		switch {
 		case err == nil:
-			if r.Backwards {
-				slices.Reverse(list)
-			}
 			return list, nil
 		case !errors.Is(err, errStale):
 			return nil, fmt.Errorf("%w: read channel: %w", hub.ErrUnavailable, err)
@@ -45,6 +49,34 @@ func (l *streamLog) Read(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.E
 	}
 }
 
+// readBack is read for a range of which the end is wanted. The store reads
+// forwards only: so a part before the end is read, and a larger one where that
+// does not have enough.
+func (l *streamLog) readBack(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.Entry, error) {
+	after, last, err := l.Bounds(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	to := last
+	if r.To != 0 {
+		to = min(to, r.To)
+	}
+	first := max(after, r.After)
+	for width := hub.Position(4 * r.Limit); ; width *= 8 {
+		part := hub.Range{After: first, To: r.To, Limit: r.Limit, Backwards: true}
+		if to > first+width {
+			part.After = to - width
+		}
+		list, err := l.read(ctx, n, part)
+		if err != nil || len(list) == r.Limit || part.After == first {
+			slices.Reverse(list)
+			return list, err
+		}
+	}
+}
+
+// read reads forwards. Backwards keeps the end of the range, and not its
+// beginning.
 func (l *streamLog) read(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.Entry, error) {
 	s, _, name := l.streamOf(n)
 	subject := s.now.Load().prefix + name
@@ -153,6 +185,8 @@ func (l *streamLog) batch(ctx context.Context, s *logStream, subject string, fro
 
 // Bounds implements [hub.Log].
 func (l *streamLog) Bounds(ctx context.Context, n hub.Name) (after, last hub.Position, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	s, _, _ := l.streamOf(n)
 	info, err := s.info(ctx)
 	if err != nil {

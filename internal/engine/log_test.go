@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,6 +90,36 @@ func TestLogSurvivesRestart(t *testing.T) {
 	list, err := again.Read(t.Context(), hubtest.Chat, hub.Range{Limit: 10})
 	if got := hubtest.Texts(list); err != nil || !slices.Equal(got, []string{"one", "two"}) {
 		t.Errorf("got %v and %v", got, err)
+	}
+}
+
+// The end of a long channel is found among many others' messages.
+func TestLogReadsBack(t *testing.T) {
+	l := openLog(t, engine.Options{Data: t.TempDir()}, engine.LogOptions{})
+	const n = 2500
+	var wg sync.WaitGroup
+	for i := range n {
+		for _, name := range []hub.Name{hubtest.Chat, {App: "app", Channel: "noise"}} {
+			wg.Add(1)
+			l.Append(hubtest.Entry(name, fmt.Sprint(i), fmt.Sprint(i)), func(_ hub.Position, err error) {
+				defer wg.Done()
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for _, limit := range []int{1, 10, 600, n, 2 * n} {
+		list, err := l.Read(t.Context(), hubtest.Chat, hub.Range{Backwards: true, Limit: limit})
+		if err != nil || len(list) != min(limit, n) {
+			t.Fatalf("limit %d: got %d entries and %v", limit, len(list), err)
+		}
+		for i, text := range hubtest.Texts(list) {
+			if text != fmt.Sprint(n-1-i) {
+				t.Fatalf("limit %d: got %s at %d", limit, text, i)
+			}
+		}
 	}
 }
 

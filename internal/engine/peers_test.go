@@ -71,7 +71,7 @@ func TestHubsOfCluster(t *testing.T) {
 	var got []*hub.Entry
 	for end := time.Now().Add(20 * time.Second); len(got) < 100 && time.Now().Before(end); {
 		var err error
-		if got, err = two.Take(got, 100); err != nil {
+		if got, err = two.Take(t.Context(), got, 100); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -55,8 +55,9 @@ type Attachment struct {
 	Resumed, Lost, Backlog bool
 
 	// Owned by who takes.
-	next    uint64
-	backlog []*Entry // From before the ring.
+	next  uint64
+	older Position // Up to where it has read what is older than the ring, from the log; 0 once it is in the ring.
+	page  []*Entry // What was read, and not taken.
 	// synced is up to where Members say all of presence that is to be known. Of
 	// what came before nothing is taken: a member that has entered then may have
 	// gone with its node, which no entry says.
@@ -89,16 +90,27 @@ func (a *Attachment) wake() {
 // Where it returns none there is none, and the Waker is told of the next one;
 // else there may be more. ErrBehind says that some were dropped: the client has
 // to attach again, with the position of what it saw last. ErrNotAttached comes
-// after a Detach.
-func (a *Attachment) Take(list []*Entry, limit int) ([]*Entry, error) {
+// after a Detach. Only where it resumes from before the ring does it wait for the
+// log.
+func (a *Attachment) Take(ctx context.Context, list []*Entry, limit int) ([]*Entry, error) {
 	before := len(list)
-	for len(a.backlog) > 0 && len(list)-before < limit {
-		list = append(list, a.backlog[0])
-		a.backlog = a.backlog[1:]
+	for a.older != 0 && len(list) == before {
+		if err := a.turn(ctx); err != nil {
+			return list, err
+		}
+		n := min(limit, len(a.page))
+		list = append(list, a.page[:n]...)
+		a.page = a.page[n:]
 	}
 	if len(list) > before {
 		return list, nil
 	}
+	return a.takeNew(list, limit)
+}
+
+// takeNew is Take from the ring.
+func (a *Attachment) takeNew(list []*Entry, limit int) ([]*Entry, error) {
+	before := len(list)
 	c := a.channel
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -118,6 +130,58 @@ func (a *Attachment) Take(list []*Entry, limit int) ([]*Entry, error) {
 		a.awake = false
 	}
 	return list, nil
+}
+
+// pageEntries is how many entries are read from the log at once.
+const pageEntries = 1024
+
+// turn reads the next page of what is older than the ring, if the last one was
+// taken, or goes over to the ring.
+func (a *Attachment) turn(ctx context.Context) error {
+	if len(a.page) > 0 {
+		return nil
+	}
+	if done, err := a.reachRing(); done || err != nil {
+		return err
+	}
+	log, name := a.channel.app.hub.log, a.channel.name
+	list, err := log.Read(ctx, name, Range{After: a.older, Limit: pageEntries})
+	if err != nil {
+		return err
+	}
+	after, _, err := log.Bounds(ctx, name)
+	if err != nil {
+		return err
+	}
+	if after > a.older || len(list) == 0 { // Some were dropped: the ring had them once.
+		return ErrBehind
+	}
+	a.older = list[len(list)-1].Position
+	a.channel.mu.RLock()
+	defer a.channel.mu.RUnlock()
+	for _, e := range list {
+		if a.wants(e) {
+			a.page = append(a.page, e)
+		}
+	}
+	return nil
+}
+
+// reachRing goes over to the ring, if that begins with what is to be taken next.
+func (a *Attachment) reachRing() (done bool, err error) {
+	c := a.channel
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	switch {
+	case a.slot < 0:
+		return false, ErrNotAttached
+	case a.behind:
+		return false, ErrBehind
+	case a.older < c.ring.after:
+		return false, nil
+	}
+	a.next, a.older = c.ring.seek(a.older), 0
+	return true, nil
 }
 
 // wants reports whether the client is to see an entry. Presence that it has
@@ -212,8 +276,8 @@ func (c *channel) attach(ctx context.Context, conn *Connection, o Attaching) (*A
 	return a, nil
 }
 
-// prepare reads from the log what the ring does not have, and a is to begin
-// with.
+// prepare sees whether a can begin where it is to, and reads into the ring what
+// that may have to have.
 func (c *channel) prepare(ctx context.Context, a *Attachment, o Attaching) error {
 	c.mu.RLock()
 	after, head := c.ring.after, c.ring.head
@@ -238,43 +302,22 @@ func (c *channel) prepare(ctx context.Context, a *Attachment, o Attaching) error
 	if o.From >= after {
 		return nil
 	}
-	// What is older than the ring. Where that is too much, a client is better off
-	// with the newest.
-	list, err := c.app.hub.log.Read(ctx, c.name, Range{After: o.From, To: after, Limit: ringEntries})
-	if err != nil {
-		return err
-	}
 	kept, _, err := c.app.hub.log.Bounds(ctx, c.name)
-	if err != nil {
-		return err
-	}
-	if kept > o.From || len(list) == ringEntries {
-		a.Lost = true
-		return nil
-	}
-	for _, e := range list {
-		if e.Kind == Messages && a.wants(e) {
-			a.backlog = append(a.backlog, e)
-		}
-	}
-	a.Position = after // Where the backlog ends, as far as place is concerned.
-	return nil
+	a.Lost = err == nil && kept > o.From
+	return err
 }
 
 // place puts the cursor where it begins. Callers hold mu.
 func (c *channel) place(a *Attachment, o Attaching) {
 	r := &c.ring
-	joint := a.Position
 	a.Position, a.next, a.synced = r.head, r.next, r.head
 	switch {
 	case a.Lost:
 	case o.From != 0:
-		from := max(o.From, joint)
-		if from < r.after { // Dropped meanwhile.
-			a.Lost, a.backlog = true, nil
-			return
+		a.Resumed, a.Position, a.next = true, o.From, r.seek(o.From)
+		if o.From < r.after {
+			a.older = o.From
 		}
-		a.Resumed, a.Position, a.next = true, o.From, r.seek(from)
 	case o.Rewind > 0, o.RewindFor > 0:
 		a.next = c.rewind(o)
 		if a.next > r.first {
@@ -283,7 +326,7 @@ func (c *channel) place(a *Attachment, o Attaching) {
 			a.Position = r.after
 		}
 	}
-	a.Backlog = len(a.backlog) > 0
+	a.Backlog = a.older != 0
 	for i := a.next; i < r.next && !a.Backlog; i++ {
 		a.Backlog = a.wants(r.at(i))
 	}

@@ -70,7 +70,7 @@ func (r *reader) now(t *testing.T) []*hub.Entry {
 	for {
 		n := len(list)
 		var err error
-		if list, err = r.Take(list, 3); err != nil {
+		if list, err = r.Take(t.Context(), list, 3); err != nil {
 			t.Fatalf("take: %v", err)
 		}
 		if len(list) == n {

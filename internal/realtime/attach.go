@@ -205,7 +205,7 @@ func (t *transport) take(b []byte, c *channel) ([]byte, bool, error) {
 		b = t.appendSync(b, c, list)
 	}
 	for len(b) < writeSize {
-		list, err := c.cursor.Take(room[:0], takeEntries)
+		list, err := c.cursor.Take(t.ctx, room[:0], takeEntries)
 		switch {
 		case err == hub.ErrNotAttached: //nolint:errorlint // The hub returns it bare.
 			return b, false, nil

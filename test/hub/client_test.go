@@ -219,11 +219,19 @@ func (c *client) attached(v *view, f frame) {
 		clear(v.members)
 		v.residue = nil
 	}
+	// Also who has left while there was no connection: it may be the same one.
 	for who, is := range c.members[f.Channel] {
-		if is {
-			c.publish(frame{Action: presence, Channel: f.Channel, Presence: []wireMember{{Action: enter, ClientID: who}}}, func([]string, bool) {})
-		}
+		c.move(f.Channel, who, is)
 	}
+}
+
+// move enters somebody, or has somebody leave. Callers hold mu.
+func (c *client) move(channel, who string, in bool) {
+	action := leave
+	if in {
+		action = enter
+	}
+	c.publish(frame{Action: presence, Channel: channel, Presence: []wireMember{{Action: action, ClientID: who}}}, func([]string, bool) {})
 }
 
 // answered takes an answer, which must be of the first that waits.

@@ -177,11 +177,7 @@ func (r *run) comeAndGo(ctx context.Context, c *client, number int) {
 		is := c.members[channel][who]
 		c.members[channel][who] = !is
 		if c.channels[channel].attached { // Else it is said on ATTACHED.
-			action := enter
-			if is {
-				action = leave
-			}
-			c.publish(frame{Action: presence, Channel: channel, Presence: []wireMember{{Action: action, ClientID: who}}}, func([]string, bool) {})
+			c.move(channel, who, !is)
 		}
 		c.mu.Unlock()
 	}

@@ -93,7 +93,11 @@ func (a access) Grant(r *http.Request) (*realtime.Grant, error) {
 		return nil, err
 	}
 	p, err := usher.NewPermissions("", `{"*":["*"]}`)
-	return &realtime.Grant{App: a.app, ClientID: "*", Permissions: p}, err
+	who := "*"
+	if name := r.URL.Query().Get("clientId"); name != "" {
+		who = name
+	}
+	return &realtime.Grant{App: a.app, ClientID: who, Permissions: p}, err
 }
 
 func (a access) Renew(context.Context, *realtime.Grant, usher.Secret) (*realtime.Grant, error) {
