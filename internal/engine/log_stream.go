@@ -162,7 +162,8 @@ type streamLog struct {
 	kept    [logShards]*logStream
 	appends *appends
 	heard   [2 * logShards]chan *nats.Msg
-	doubts  chan struct{} // Holds one.
+	doubts  chan struct{}   // Holds one.
+	run     context.Context // Ends with the log.
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
 }
@@ -175,7 +176,7 @@ func openStreamLog(ctx context.Context, o Options, lo LogOptions) (*streamLog, e
 		return nil, err
 	}
 	run, stop := context.WithCancel(context.Background())
-	l := &streamLog{link: link, o: lo, own: own, doubts: make(chan struct{}, 1), stop: stop}
+	l := &streamLog{link: link, o: lo, own: own, doubts: make(chan struct{}, 1), run: run, stop: stop}
 	l.nc.SetReconnectHandler(func(*nats.Conn) {
 		l.reach.suspect()
 		l.doubt()
@@ -234,11 +235,18 @@ func (l *streamLog) prepare(ctx context.Context) error {
 	return nil
 }
 
-// look is what reach finds out by. That messages can be written shows where they
-// are.
+// lookLong bounds a look at all streams: one that is slow is there still, and
+// whether messages can be written shows where they are.
+const lookLong = 10 * time.Second
+
+// look is what reach finds out by.
 func (l *streamLog) look(ctx context.Context, _ bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLong)
+	defer cancel()
+	stop := context.AfterFunc(l.run, cancel)
+	defer stop()
 	err := l.survey(ctx)
-	if l.own != nil && !errors.Is(ctx.Err(), context.Canceled) {
+	if l.own != nil && l.run.Err() == nil {
 		return l.own.mend(ctx, err)
 	}
 	return err

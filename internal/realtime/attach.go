@@ -2,12 +2,14 @@ package realtime
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/usher-ws/usher/internal/ably"
 	"github.com/usher-ws/usher/internal/hub"
+	"github.com/usher-ws/usher/internal/lexicon"
 )
 
 // A channel is one that the client is attached to. The reader owns it.
@@ -41,7 +43,12 @@ func (t *transport) attach(p *ably.ProtocolMessage) {
 		t.change(old, c, p)
 		return
 	}
-	if info := t.begin(c, p); info != nil {
+	info = t.begin(c, p)
+	switch {
+	case info == nil:
+	case info.Status >= http.StatusInternalServerError: // The client tries again by itself, which after an ERROR it does not.
+		t.send(&ably.ProtocolMessage{Action: ably.ActionDetached, Channel: p.Channel, Error: info})
+	default:
 		t.channelError(p.Channel, info)
 	}
 }
@@ -92,7 +99,7 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 	defer cancel()
 	cursor, err := t.state.conn.Attach(ctx, c.hub, o)
 	if err != nil {
-		return refusal(err)
+		return lexicon.Refusal(err)
 	}
 	c.cursor = cursor
 	if t.channels == nil {
@@ -181,9 +188,7 @@ func (t *transport) appendSync(b []byte, c *channel, list []*hub.Message) []byte
 			p.ChannelSerial += strconv.Itoa(from + syncMembers)
 		}
 		for _, m := range rest {
-			member := presenceMessage(m)
-			member.Action = ably.PresencePresent
-			p.Presence = append(p.Presence, member)
+			p.Presence = append(p.Presence, lexicon.Member(m))
 		}
 		b = append(b, frame(t.set.format, p)...)
 		if from+len(rest) == len(list) {
@@ -236,11 +241,9 @@ func (t *transport) delivery(c *channel, e *hub.Entry) []byte {
 const occupancyName = "[meta]occupancy"
 
 func (c *channel) occupied(o *hub.Occupancy) *ably.ProtocolMessage {
-	text := ably.Append(nil, ably.JSON, &ably.Occupancy{
-		Metrics: ably.OccupancyMetrics(c.metrics.Load()), Connections: o.Connections, PresenceConnections: o.PresenceConnections,
-		PresenceMembers: o.PresenceMembers, PresenceSubscribers: o.PresenceSubscribers,
-		Publishers: o.Publishers, Subscribers: o.Subscribers,
-	})
+	told := lexicon.Occupancy(*o)
+	told.Metrics = ably.OccupancyMetrics(c.metrics.Load())
+	text := ably.Append(nil, ably.JSON, &told)
 	now := time.Now().UnixMilli()
 	return &ably.ProtocolMessage{
 		Action: ably.ActionMessage, Channel: c.name, Timestamp: now,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/usher-ws/usher/internal/ably"
 	"github.com/usher-ws/usher/internal/hub"
+	"github.com/usher-ws/usher/internal/lexicon"
 )
 
 // publish takes a publish or a presence event. Whatever becomes of it, the
@@ -16,7 +17,7 @@ func (t *transport) publish(p *ably.ProtocolMessage) error {
 	}
 	then := func(at hub.Position, err error) {
 		if err != nil {
-			t.acks.answer(k, nil, refusal(err))
+			t.acks.answer(k, nil, lexicon.Refusal(err))
 			return
 		}
 		t.acks.answer(k, serials(at, max(len(p.Messages), len(p.Presence))), nil)
@@ -27,11 +28,11 @@ func (t *transport) publish(p *ably.ProtocolMessage) error {
 	switch p.Action {
 	case ably.ActionMessage:
 		if info = t.mayPublish(p); info == nil {
-			err = t.state.conn.Publish(hub.Publication{Channel: p.Channel, Base: base, Messages: messages(p.Messages)}, then)
+			err = t.state.conn.Publish(hub.Publication{Channel: p.Channel, Base: base, Messages: lexicon.Messages(p.Messages)}, then)
 		}
 	case ably.ActionPresence:
 		if info = t.mayBePresent(p); info == nil {
-			err = t.state.conn.Present(p.Channel, base, presenceMessages(p.Presence), then)
+			err = t.state.conn.Present(p.Channel, base, lexicon.PresenceMessages(p.Presence), then)
 		}
 	case ably.ActionAnnotation:
 		info = ably.Err(ably.AnnotationsDisabled)
@@ -39,7 +40,7 @@ func (t *transport) publish(p *ably.ProtocolMessage) error {
 		info = ably.Err(ably.NotImplemented)
 	}
 	if err != nil {
-		info = refusal(err)
+		info = lexicon.Refusal(err)
 	}
 	if info != nil {
 		t.acks.answer(k, nil, info)

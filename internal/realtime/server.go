@@ -13,6 +13,7 @@ import (
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/lexicon"
 )
 
 // A Server is the seat of realtime connections.
@@ -157,7 +158,7 @@ func (s *Server) stateFor(set *settings, g *Grant) (st *state, gone, wrong *ably
 	}
 	st, err := s.begin(g)
 	if err != nil {
-		return nil, nil, refusal(err)
+		return nil, nil, lexicon.Refusal(err)
 	}
 	return st, gone, nil
 }

@@ -155,7 +155,9 @@ func (c *checker) publishers() {
 		if before, was := last[key]; was && at < before && !p.refused {
 			c.fault("%s: %s comes before a message that its publisher sent earlier", p.channel, text)
 		}
-		last[key] = max(last[key], at)
+		if !p.refused { // It was sent again, behind others.
+			last[key] = max(last[key], at)
+		}
 	}
 }
 

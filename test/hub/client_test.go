@@ -15,8 +15,9 @@ import (
 
 // Actions and flags of the wire.
 const (
-	ack, nack, connected                       = 1, 2, 4
-	attach, attached, presence, message, syncs = 10, 11, 14, 15, 16
+	ack, nack, connected       = 1, 2, 4
+	attach, attached, detached = 10, 11, 13
+	presence, message, syncs   = 14, 15, 16
 
 	hasPresence, resumed = 1 << 0, 1 << 2
 
@@ -180,6 +181,15 @@ func (c *client) take(conn net.Conn, f frame) {
 	case v == nil:
 	case f.Action == attached:
 		c.attached(v, f)
+	case f.Action == detached:
+		v.attached = false
+		time.AfterFunc(100*time.Millisecond, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.conn == conn && !v.attached {
+				c.say(frame{Action: attach, Channel: f.Channel, ChannelSerial: v.serial})
+			}
+		})
 	case f.Action == message && v.attached:
 		v.serial = f.ChannelSerial
 		c.note(c, "", f)
