@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { clientConfiguration, serveClient } from './client-site.mjs';
-import { alive, end, promise, watch } from './client-witness.mjs';
+import { alive, end, locks, promise, watch } from './client-witness.mjs';
 import { concealed } from './expect.mjs';
 import { engines, Tab } from './gateway-tab.mjs';
 import { startUsher } from './gateway-usher.mjs';
@@ -22,7 +22,7 @@ describe('the client in the long run', { concurrency: true }, () => {
 });
 
 function define(engine) {
-  describe(engine, { timeout: 60_000 + rounds * 60_000 }, () => {
+  describe(engine, { timeout: 60_000 + rounds * 60_000, concurrency: 1 }, () => {
     const tab = new Tab(engine);
     let network;
     const told = [];
@@ -87,17 +87,17 @@ function define(engine) {
       }
       let renewed = 0;
       let down = 0;
-      for (const page of pages) {
-        const { clients, ...left } = await page.evaluate(end);
-        assert.deepEqual(left, { timers: 0, locks: 0, trouble: [], broken: [] });
+      for (const { clients, ...left } of await Promise.all(pages.map((page) => page.evaluate(end)))) {
+        assert.deepEqual(left, { timers: 0, trouble: [], broken: [] });
         for (const [name, { counts, last, state }] of Object.entries(clients)) {
           assert.deepEqual([last, state, counts.close, counts.open], ['close', 3, 1, counts.open], name);
           assert.ok(counts.open >= 6 * rounds, `${name} was open only ${counts.open} times`);
           renewed += counts.renew;
           down += counts.down;
         }
-        await page.close();
       }
+      assert.equal(await pages[0].evaluate(locks), 0);
+      await Promise.all(pages.map((page) => page.close()));
       assert.ok(renewed >= 3 * rounds, `renewed only ${renewed} times`);
       // Nobody storms: each time that something ends, a few attempts and tokens.
       assert.ok(tab.asked.length < 150 * rounds, `${tab.asked.length} tokens were asked for`);

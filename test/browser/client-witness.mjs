@@ -73,9 +73,14 @@ export async function end() {
     socket.close(1000);
   })));
   await new Promise((resolve) => { setTimeout(resolve, 50); });
-  const { held, pending } = await navigator.locks.query();
   return {
-    timers: witness.timers.size, locks: held.length + pending.length, trouble: witness.trouble, broken: witness.broken,
+    timers: witness.timers.size, trouble: witness.trouble, broken: witness.broken,
     clients: Object.fromEntries(clients.map(([name, { counts, errors, last, socket }]) => [name, { counts, errors: [...new Set(errors)], last, state: socket.readyState }])),
   };
+}
+
+/** How many locks there are in all pages of the origin. */
+export async function locks() {
+  const { held, pending } = await navigator.locks.query();
+  return held.length + pending.length;
 }

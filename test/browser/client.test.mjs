@@ -7,8 +7,13 @@ import { concealed } from './expect.mjs';
 import { until } from './gateway-program.mjs';
 import { engines, limit, Tab } from './gateway-tab.mjs';
 
-for (const engine of engines) {
-  describe(`the client, ${engine}`, { timeout: 180_000 }, () => {
+// The engines at the same time: they do little but wait.
+describe('the client', { concurrency: true }, () => {
+  for (const engine of engines) define(engine);
+});
+
+function define(engine) {
+  describe(engine, { timeout: 240_000, concurrency: 1 }, () => {
     const tab = new Tab(engine);
     before(async () => {
       await tab.start({ backends: ['node'], configure: clientConfiguration });
