@@ -41,6 +41,7 @@ func (k *checker) check() {
 		k.route(path{"routes", i}, r)
 	}
 	k.patterns()
+	k.hub(path{"hub"}, c.Hub)
 }
 
 // listeners holds the admin listener apart from the public one, and within this

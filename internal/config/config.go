@@ -45,8 +45,9 @@ type Config struct {
 	Verifiers map[string]*Verifier `yaml:"verifiers"`
 	// What is in front of what. Default: none.
 	Routes []*Route `yaml:"routes"`
-	// Channels at /.
-	Hub *Later `yaml:"hub" rule:"later"`
+	// Channels, presence and history for the Ably SDKs; {} is one app. Default:
+	// none.
+	Hub *Hub `yaml:"hub"`
 	// What is logged, and how.
 	Log Log `yaml:"log"`
 	// How long a stop takes at most: the live connections are told to go

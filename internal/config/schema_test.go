@@ -145,7 +145,7 @@ func TestSchema(t *testing.T) {
 			}
 		}
 	}
-	for _, later := range []string{"hub", "issuer"} {
+	for _, later := range []string{"issuer"} {
 		if _, ok := s.Properties[later]; ok {
 			t.Errorf("got the key %s, which this version refuses", later)
 		}
@@ -221,6 +221,7 @@ func (p property) typeOf() string {
 func heading(name string) string {
 	words := map[string]string{
 		"TLS": "tls", "JWT": "jwt", "SecretSource": "secret", "FirstMessage": "first_message",
+		"AppKey": "app_key", "AppLimits": "app_limits",
 	}
 	if w, ok := words[name]; ok {
 		return w
