@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -70,6 +72,13 @@ func summarize(stdout io.Writer, name string, c *config.Config) error {
 	fmt.Fprintf(w, "  admin\t%s\thttp\n", c.Admin)
 	kind, where := engineOf(c.Engine)
 	fmt.Fprintf(w, "  engine\t%s\t%s\n", kind, where)
+	if c.Hub != nil {
+		apps := slices.Sorted(maps.Keys(c.Hub.Apps))
+		if len(apps) == 0 {
+			apps = []string{"one that is made"}
+		}
+		fmt.Fprintf(w, "  hub\t/\tapps: %s\n", strings.Join(apps, ", "))
+	}
 	for _, r := range c.Routes {
 		carriers := make([]string, 0, len(r.Carriers))
 		for _, one := range r.Carriers {

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/server"
 )
@@ -21,7 +22,8 @@ const defaultConfig = "usher.yaml"
 
 // A serveCommand runs the gateway until the process is told to stop.
 type serveCommand struct {
-	Config string `placeholder:"FILE" help:"The configuration file. Default: $USHER_CONFIG, else usher.yaml where there is one, else none, when the environment is all."`
+	Sandbox bool   `help:"Let the Ably SDKs' own tests make apps of the hub for themselves. Only on loopback."`
+	Config  string `placeholder:"FILE" help:"The configuration file. Default: $USHER_CONFIG, else usher.yaml where there is one, else none, when the environment is all."`
 }
 
 // Help is what "usher serve --help" says besides its flags.
@@ -58,6 +60,7 @@ func (c *serveCommand) Run(ctx context.Context, out output) error {
 	ready := make(chan struct{})
 	s, err := server.New(read, server.Options{
 		Logs: out.stderr, Load: load, Ready: func(net.Addr, net.Addr) { close(ready) },
+		Key: func(key usher.Secret) { fmt.Fprintln(out.stdout, "API key of the hub:", key.Reveal()) }, Sandbox: c.Sandbox,
 	})
 	if err != nil {
 		return err

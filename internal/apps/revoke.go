@@ -39,7 +39,7 @@ func (a *Authority) Revoke(ctx context.Context, keyName string, r *ably.RevokeRe
 	result := new(ably.BatchResult)
 	for _, target := range r.Targets {
 		part := &ably.BatchPart{Target: target, IssuedBefore: before.UnixMilli()}
-		part.Error = a.revoke(ctx, target, usher.Revocation{Issuer: issuerPrefix + keyName, IssuedBefore: before, Applies: applies})
+		part.Error = a.revoke(ctx, target, usher.Revocation{Issuer: Issuer(keyName), IssuedBefore: before, Applies: applies})
 		part.AppliesAt = max(applies.UnixMilli(), now.UnixMilli())
 		result.Results = append(result.Results, part)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/usher-ws/usher/internal/ably"
 )
 
-// issuerPrefix begins the issuer of identities that a key vouches for.
-const issuerPrefix = "ably:"
+// Issuer is the issuer of identities that the key called name vouches for.
+func Issuer(name string) string { return "ably:" + name }
 
 // An Authority judges keys and the tokens made with them, makes tokens, and
 // takes them back.
@@ -92,7 +92,7 @@ const anonymous = "(anonymous)"
 
 // identity completes what is known of a client.
 func identity(g *Grant, id *usher.Identity) *usher.Identity {
-	id.Issuer = issuerPrefix + g.Key
+	id.Issuer = Issuer(g.Key)
 	id.Subject = cmp.Or(id.Subject, g.ClientID, anonymous)
 	id.Claims = usher.Claims{grantClaim: g, "app": g.App, "key": g.Key, "capability": g.Permissions.Capability()}
 	if g.ClientID != "" {

@@ -75,7 +75,9 @@ func TestPublishRefused(t *testing.T) {
 // whose key it has.
 func TestPublishAs(t *testing.T) {
 	w := newWorld(t, func(o *rest.Options) {
-		o.Connection = func(app, key string) (string, bool) { return "conn1", app == "app" && key == "conn1!key" }
+		o.Connection = func(app, key string) (string, bool) {
+			return "conn1", app == "app" && key == "conn1!key"
+		}
 	})
 	w.want(ask{"full", "POST", "/channels/c/messages", `{"connectionKey":"conn1!key"}`, false, clientID("mé")}, 201, `.*`)
 	w.refused(ask{"full", "POST", "/channels/c/messages", `{"connectionKey":"conn1!other"}`, false, nil}, ably.BadConnectionKey)

@@ -32,6 +32,9 @@ func (k *kept) openEngine(ctx context.Context, c *config.Config) error {
 	if err := k.useEngine(ctx); err != nil {
 		return errors.Join(fmt.Errorf("engine: %w", err), k.closeEngine())
 	}
+	if err := k.openHub(ctx, c, o); err != nil {
+		return errors.Join(err, k.closeEngine())
+	}
 	about := []any{"kind", k.engine.Kind()}
 	switch {
 	case len(c.Engine.NATS) > 0: // Without credentials: the configuration allows none there.
@@ -78,13 +81,14 @@ func (k *kept) useEngine(ctx context.Context) error {
 
 // closeEngine ends what openEngine began. Nobody is served any more.
 func (k *kept) closeEngine() error {
+	hubErr := k.closeHub()
 	if k.leave != nil {
 		k.leave()
 	}
 	if err := k.engine.Close(); err != nil {
-		return fmt.Errorf("close engine: %w", err)
+		return errors.Join(hubErr, fmt.Errorf("close engine: %w", err))
 	}
-	return nil
+	return hubErr
 }
 
 func engineOptions(c config.Engine, k *kept) (engine.Options, error) {

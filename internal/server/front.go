@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/usher-ws/usher/internal/config"
 )
 
 // A door is a route's Guard in the ServeMux, so that it can be told from the
@@ -31,6 +33,8 @@ func (st *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		st.api.public(w, r, c)
+	case st.hub != nil && config.HubOwns(r.URL.EscapedPath()):
+		st.hub.ServeHTTP(w, r)
 	case !isClean(r.URL):
 		writeProblem(w, http.StatusBadRequest, "the path is not in its shortest form")
 	default:

@@ -20,6 +20,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/gorilla/websocket"
 
+	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/server"
 )
@@ -143,6 +144,7 @@ type gateway struct {
 	public, admin string // host:port
 	file          string // Of its configuration.
 	logs          *logbook
+	key           string // Of the hub's app, where none is configured.
 	stop          func() // Ends it and waits.
 }
 
@@ -175,6 +177,12 @@ func start(t testing.TB, text string) *gateway {
 // startIn is start with files of the configuration in dir.
 func startIn(t testing.TB, dir, text string) *gateway {
 	t.Helper()
+	return startWith(t, dir, text, server.Options{})
+}
+
+// startWith is startIn with options.
+func startWith(t testing.TB, dir, text string, o server.Options) *gateway {
+	t.Helper()
 	write(t, dir, "secret", secret+"\n")
 	g := &gateway{file: write(t, dir, "usher.yaml", text), logs: &logbook{}}
 	load := func() (*config.Config, error) { return config.Load(g.file, nil) }
@@ -183,10 +191,12 @@ func startIn(t testing.TB, dir, text string) *gateway {
 		t.Fatal(err)
 	}
 	ready := make(chan struct{})
-	g.Server, err = server.New(c, server.Options{Logs: g.logs, Load: load, Ready: func(public, admin net.Addr) {
+	o.Logs, o.Load, o.Key = g.logs, load, func(key usher.Secret) { g.key = key.Reveal() }
+	o.Ready = func(public, admin net.Addr) {
 		g.public, g.admin = public.String(), admin.String()
 		close(ready)
-	}})
+	}
+	g.Server, err = server.New(c, o)
 	if err != nil {
 		t.Fatal(err)
 	}

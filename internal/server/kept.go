@@ -26,10 +26,12 @@ type kept struct {
 	explanations *observe.Explanations
 	visitors     visitors
 	guesses      guesses
+	sandbox      bool // The hub has one.
 
 	// Set by openEngine, before anybody is served. Immutable from then on.
 	engine *engine.Engine
-	leave  func() // Takes the sessions off the engine.
+	leave  func()      // Takes the sessions off the engine.
+	hub    *hubService // Nil without one.
 
 	// Guarded by the server's changing.
 	keySets   map[keySource]*usher.JWKS
@@ -70,6 +72,7 @@ func (k *kept) adopt(b *builder) {
 		old.CloseIdle()
 	}
 	k.keySets, k.pools, k.asks = b.keySets, b.pools, b.asks
+	k.applyHub(b)
 	// Files of passwords stay for those who were admitted by them and are asked
 	// about again: whoever is taken out of a file must be out.
 	for file, users := range k.passwords {

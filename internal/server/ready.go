@@ -81,13 +81,17 @@ func (h *health) ask(ctx context.Context, st *site, engine probe) ([]check, bool
 	return checks, h.ready
 }
 
-// probes are what to find out: about the key sets, and about the upstreams.
+// probes are what to find out: about the key sets and the hub, and about the
+// upstreams.
 func (st *site) probes() (keys, upstreams []probe) {
 	for _, name := range slices.Sorted(maps.Keys(st.keys)) {
 		keys = append(keys, probe{"keys of " + name, func(ctx context.Context) error {
 			_, err := st.keys[name].Keys(ctx, "")
 			return err
 		}})
+	}
+	if st.hub != nil {
+		keys = append(keys, probe{"hub", st.hub.kept.hub.log.Check})
 	}
 	for _, r := range st.routes {
 		for _, u := range r.upstreams {

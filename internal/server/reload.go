@@ -68,7 +68,15 @@ func (s *Server) reload() error {
 		return err
 	}
 	old := s.site.Load()
+	if s.sandbox {
+		if err := sandboxed(c); err != nil {
+			return err
+		}
+	}
 	s.warnOfFixed(old.config, c)
+	if (old.config.Hub == nil) != (c.Hub == nil) { // Of which a warning told.
+		c.Hub = old.config.Hub
+	}
 	b := newBuilder(s.kept, c)
 	st, err := b.build()
 	if err != nil {
@@ -98,6 +106,8 @@ func (s *Server) warnOfFixed(old, c *config.Config) {
 		{"tls", (old.TLS == nil) != (c.TLS == nil)},
 		{"proxy_protocol", old.ProxyProtocol != c.ProxyProtocol},
 		{"log.format", old.Log.Format != c.Log.Format},
+		{"hub", (old.Hub == nil) != (c.Hub == nil)},
+		{"hub.durability", old.Hub != nil && c.Hub != nil && old.Hub.Durability != c.Hub.Durability},
 		{"engine", !reflect.DeepEqual(old.Engine, c.Engine)},
 		{"sessions.keep_revocations", old.Sessions.KeepRevocations != c.Sessions.KeepRevocations},
 	} {

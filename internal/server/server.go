@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/observe"
 )
@@ -27,6 +28,13 @@ type Options struct {
 	// Ready is called once both listeners accept, with their addresses. Default:
 	// nobody is told.
 	Ready func(public, admin net.Addr)
+	// Key is told the API key of the hub's app that is made where none is
+	// configured, before Ready. It is a secret. Default: nobody is told.
+	Key func(key usher.Secret)
+	// Sandbox has the Ably SDKs' own tests make apps of the hub for themselves,
+	// which is there with it. The public listener must be one of loopback.
+	// Default: false.
+	Sandbox bool
 }
 
 // A Server is the gateway: a public listener with the routes of its
@@ -51,6 +59,11 @@ func New(c *config.Config, o Options) (*Server, error) {
 	if o.Logs == nil {
 		o.Logs = os.Stderr
 	}
+	if o.Sandbox {
+		if err := sandboxed(c); err != nil {
+			return nil, err
+		}
+	}
 	s := &Server{options: o, started: time.Now(), crew: newCrew()}
 	level := new(slog.LevelVar)
 	if err := setLevel(level, c.Log.Level); err != nil {
@@ -61,6 +74,7 @@ func New(c *config.Config, o Options) (*Server, error) {
 	if s.kept, err = newKept(c, log, level, func() map[string]int { return s.site.Load().pending() }); err != nil {
 		return nil, err
 	}
+	s.sandbox = o.Sandbox
 	b := newBuilder(s.kept, c)
 	st, err := b.build()
 	if err != nil {
@@ -105,6 +119,7 @@ func (s *Server) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.hub.located(public.Addr(), s.site.Load().config.TLS != nil)
 	s.begin()
 	defer s.close()
 	front, back := s.newHTTP(http.HandlerFunc(s.public)), s.newHTTP(http.HandlerFunc(s.admin))
@@ -149,6 +164,11 @@ func (s *Server) announce(public, admin net.Addr) {
 	s.log.Info("listening", "listener", "public", "address", public.String(), "tls", c.TLS != nil, "proxy_protocol", c.ProxyProtocol)
 	s.log.Info("listening", "listener", "admin", "address", admin.String())
 	s.logRoutes()
+	if s.options.Key != nil && s.hub != nil {
+		if key := s.hub.onlyKey(); !key.Empty() {
+			s.options.Key(key)
+		}
+	}
 	if s.options.Ready != nil {
 		s.options.Ready(public, admin)
 	}
@@ -159,7 +179,9 @@ func (s *Server) logRoutes() {
 	for _, r := range routes {
 		s.log.Info("route", "route", r.name, "carriers", r.carriers(), "upstreams", r.addresses())
 	}
-	if len(routes) == 0 {
+	if hub := s.site.Load().hub; hub != nil {
+		s.log.Info("hub", "path", hubPath, "apps", len(hub.kept.hub.registry.All()))
+	} else if len(routes) == 0 {
 		s.log.Warn("no routes: nobody can get anywhere")
 	}
 }

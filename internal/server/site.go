@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/apps"
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/gateway"
 )
@@ -17,6 +18,7 @@ type site struct {
 	names  names        // That it answers to.
 	cert   *certificate // Nil without TLS.
 	routes []*route
+	hub    *hubDoor // Nil without a hub.
 	mux    *http.ServeMux
 	own    map[string]http.Handler // Usher's own endpoints, by path.
 	api    *api
@@ -43,6 +45,8 @@ type builder struct {
 	passwords map[string]*usher.Htpasswd
 	pools     map[string]*gateway.Pool
 	asks      []idler
+	apps      []*apps.App // Of the hub. None: one is made.
+	doors     *hubDoors   // Of the hub.
 }
 
 func newBuilder(k *kept, c *config.Config) *builder {
@@ -79,6 +83,10 @@ func (b *builder) build() (*site, error) {
 		if err != nil {
 			return nil, fmt.Errorf("routes[%d] %s: %w", i, rc.Path, err)
 		}
+	}
+	var err error
+	if st.hub, err = b.hubDoor(desks, proofs); err != nil {
+		return nil, fmt.Errorf("hub: %w", err)
 	}
 	for name, v := range c.Verifiers {
 		if keys := b.keySets[sourceOf(v)]; keys != nil {
@@ -119,6 +127,9 @@ func (st *site) pending() map[string]int {
 	n := make(map[string]int, len(st.routes))
 	for _, r := range st.routes {
 		n[r.name] = r.guard.Pending()
+	}
+	if st.hub != nil {
+		n[hubPath] = st.hub.route.guard.Pending()
 	}
 	return n
 }

@@ -1,0 +1,160 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/apps"
+	"github.com/usher-ws/usher/internal/config"
+	"github.com/usher-ws/usher/internal/realtime"
+)
+
+// hubPath is what the hub is called as a route: of metrics, tickets and logs.
+const hubPath = "/"
+
+// A hubDoor is the Guard in front of the hub, and the hub behind it.
+type hubDoor struct {
+	kept  *kept
+	route *route
+	inner http.Handler // The Guard's.
+}
+
+// hubDoor makes the door of the hub, if there is one: a Guard like all others, which
+// refuses in Ably's words.
+func (b *builder) hubDoor(desks, proofs *dispatch) (*hubDoor, error) {
+	h := b.config.Hub
+	if h == nil {
+		return nil, nil
+	}
+	var err error
+	if b.apps, err = hubApps(h); err != nil {
+		return nil, err
+	}
+	others, err := b.anyOf(h.Verify, "")
+	if err != nil {
+		return nil, err
+	}
+	v := usher.AnyOf(hubKeys{b.kept}, others)
+	b.doors = &hubDoors{verifier: v, origins: h.Origins}
+	rc := &config.Route{
+		Path: hubPath, Origins: h.Origins, InsecureAnyOrigin: len(h.Origins) == 0, Carriers: h.Carriers,
+	}
+	carriers, err := b.carriers(h.Carriers)
+	if err != nil {
+		return nil, err
+	}
+	r := &route{name: hubPath, config: rc}
+	d := &hubDoor{kept: b.kept, route: r}
+	r.guard = b.newGuard(rc, hubPath, append(apps.Carriers(v), carriers...))
+	r.guard.Detach, r.guard.Deny = true, d.deny
+	if err := r.guard.Validate(); err != nil {
+		return nil, err
+	}
+	d.inner = apps.Deliberate(r.guard.Handler(hubSeat{b.kept}))
+	return d, b.endpoints(r, desks, proofs)
+}
+
+// ServeHTTP lets in what needs no credential, and has the Guard judge the others.
+func (d *hubDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !isUpgrade(r) && d.kept.hub.rest.Open(w, r) {
+		return
+	}
+	d.inner.ServeHTTP(w, r)
+}
+
+// deny answers who is refused in the words of the Ably wire.
+func (d *hubDoor) deny(w http.ResponseWriter, r *http.Request, err error) {
+	if why := apps.Explain(err); isUpgrade(r) {
+		d.kept.hub.realtime.Refuse(w, r, why)
+	} else {
+		d.kept.hub.rest.Refuse(w, r, why)
+	}
+}
+
+func isUpgrade(r *http.Request) bool { return strings.EqualFold(r.Header.Get("Upgrade"), "websocket") }
+
+// A hubSeat is the hub behind its Guard.
+type hubSeat struct{ kept *kept }
+
+// ServeHTTP has an upgrade go to one translator, and a request to the other.
+func (s hubSeat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := s.kept.hub
+	switch {
+	case !isUpgrade(r):
+		h.rest.ServeHTTP(w, r)
+	case r.URL.Path == "/":
+		h.realtime.ServeHTTP(w, r)
+	default:
+		h.realtime.Refuse(w, r, ably.Err(ably.NotFound))
+	}
+}
+
+// ServesElsewhere says that realtime holds connections without a goroutine of
+// net/http: see [usher.Guard.Detach].
+func (s hubSeat) ServesElsewhere() {}
+
+// hubKeys judges what the hub's own keys have signed. The hub is there once
+// anybody is served.
+type hubKeys struct{ kept *kept }
+
+// Verify asks the hub's authority.
+func (k hubKeys) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, error) {
+	return k.kept.hub.authority.Verify(ctx, c)
+}
+
+// A hubAccess tells realtime what clients may do.
+type hubAccess struct{ *hubService }
+
+// Grant says what the client of an admitted request may do.
+func (a hubAccess) Grant(r *http.Request) (*realtime.Grant, error) {
+	id, err := usher.FromContext(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	q := r.URL.Query()
+	return a.grant(id, q.Get("clientId"), q.Has("clientId"))
+}
+
+func (a hubAccess) grant(id *usher.Identity, clientID string, said bool) (*realtime.Grant, error) {
+	g, err := a.registry.Grant(id)
+	if err != nil {
+		return nil, apps.Explain(err)
+	}
+	named, bad := g.As(clientID, said)
+	if bad != nil {
+		return nil, bad
+	}
+	app := a.registry.App(named.App)
+	if app == nil {
+		return nil, ably.Errorf(ably.BadCredential, "the app is no more")
+	}
+	var ends time.Time
+	if !id.Recheck {
+		ends = id.Expires
+	}
+	return &realtime.Grant{App: app, Key: named.Key, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends}, nil
+}
+
+// Renew judges a token that a client has sent on its connection.
+func (a hubAccess) Renew(ctx context.Context, now *realtime.Grant, token usher.Secret) (*realtime.Grant, error) {
+	v := a.doors.Load().verifier
+	id, err := v.Verify(ctx, usher.Credential{Carrier: "query", Kind: usher.KindToken, Secret: token, Route: hubPath})
+	if err != nil {
+		return nil, apps.Explain(err)
+	}
+	g, err := a.grant(id, "", false)
+	if err != nil {
+		return nil, err
+	}
+	if g.App != now.App {
+		return nil, ably.Errorf(ably.IncompatibleCredential, "the token is of another app")
+	}
+	if err := usher.Adopt(ctx, id); err != nil {
+		return nil, apps.Explain(err)
+	}
+	return g, nil
+}
