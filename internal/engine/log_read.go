@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// readBatch is how many messages are asked for at once.
-	readBatch = 512
+	// readBatch and readBytes are how much is asked for at once.
+	readBatch = 1024
+	readBytes = 8 << 20
 	// readTimeout bounds a read.
 	readTimeout = 5 * time.Second
 	// staleAgain is how long it waits for a replica that is behind.
@@ -80,28 +81,14 @@ func (l *streamLog) readBack(ctx context.Context, n hub.Name, r hub.Range) ([]*h
 func (l *streamLog) read(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.Entry, error) {
 	s, _, name := l.streamOf(n)
 	subject := s.now.Load().prefix + name
-	newest, err := l.newest(ctx, s, subject)
-	if err != nil || newest <= r.After {
-		return nil, err
-	}
-	to := newest
-	if r.To != 0 {
-		to = min(to, r.To)
-	}
 	var list []*hub.Entry
-	for next := r.After + 1; next <= to; {
-		batch, err := l.batch(ctx, s, subject, next)
+	for next := r.After + 1; ; {
+		batch, more, err := l.batch(ctx, s, subject, next)
 		if err != nil {
 			return nil, err
 		}
-		if len(batch) == 0 { // A replica that does not have it all; or it has just been dropped.
-			if l.o.Durability == Replicated && next <= newest {
-				return nil, l.unlessDropped(ctx, s, subject, next)
-			}
-			break
-		}
 		for _, e := range batch {
-			if e.Position > to {
+			if r.To != 0 && e.Position > r.To {
 				return list, nil
 			}
 			if list = append(list, e); len(list) > r.Limit {
@@ -110,15 +97,23 @@ func (l *streamLog) read(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.E
 				}
 				list = list[1:]
 			}
+			next = e.Position + 1
 		}
-		next = batch[len(batch)-1].Position + 1
+		switch {
+		case len(list) == r.Limit && !r.Backwards:
+			return list, nil
+		case !more, len(batch) == 0:
+			return list, l.stale(ctx, s, subject, next)
+		}
 	}
-	return list, nil
 }
 
-// unlessDropped is errStale where the leader has a message of the subject from
-// next on.
-func (l *streamLog) unlessDropped(ctx context.Context, s *logStream, subject string, next hub.Position) error {
+// stale is errStale where the leader has a message of the subject from next on,
+// and it is not sure that it was the leader who was asked.
+func (l *streamLog) stale(ctx context.Context, s *logStream, subject string, next hub.Position) error {
+	if l.o.Durability != Replicated {
+		return nil
+	}
 	newest, err := l.newest(ctx, s, subject)
 	if err == nil && newest >= next {
 		err = errStale
@@ -141,43 +136,43 @@ func (l *streamLog) newest(ctx context.Context, s *logStream, subject string) (h
 	return hub.Position(found.Message.Seq), err
 }
 
-// batch reads some messages of a subject, from a position on.
-func (l *streamLog) batch(ctx context.Context, s *logStream, subject string, from hub.Position) ([]*hub.Entry, error) {
+// batch reads some messages of a subject, from a position on. It reports whether
+// there are more.
+func (l *streamLog) batch(ctx context.Context, s *logStream, subject string, from hub.Position) (list []*hub.Entry, more bool, err error) {
 	inbox := l.nc.NewInbox()
 	sub, err := l.nc.SubscribeSync(inbox)
 	if err != nil {
-		return nil, fmt.Errorf("subscribe: %w", err)
+		return nil, false, fmt.Errorf("subscribe: %w", err)
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // It fails where the connection is cut, which ends it too.
-	request, err := json.Marshal(map[string]any{"seq": uint64(from), "next_by_subj": subject, "batch": readBatch})
+	request, err := json.Marshal(map[string]any{"seq": uint64(from), "next_by_subj": subject, "batch": readBatch, "max_bytes": readBytes})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := l.nc.PublishRequest("$JS.API.DIRECT.GET."+s.stream(), inbox, request); err != nil {
-		return nil, fmt.Errorf("%w: %w", errCutOff, err)
+		return nil, false, fmt.Errorf("%w: %w", errCutOff, err)
 	}
-	var list []*hub.Entry
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
 			l.reach.suspect()
-			return nil, errNoStream
+			return nil, false, errNoStream
 		case err != nil:
-			return nil, fmt.Errorf("wait for the store: %w", err)
+			return nil, false, fmt.Errorf("wait for the store: %w", err)
 		}
 		if status := m.Header.Get("Status"); status == "204" || status == "404" {
-			return list, nil
+			return list, m.Header.Get("Nats-Num-Pending") != "0", nil
 		} else if status != "" {
-			return nil, fmt.Errorf("the store answers %s %s", status, m.Header.Get("Description"))
+			return nil, false, fmt.Errorf("the store answers %s %s", status, m.Header.Get("Description"))
 		}
 		at, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("the store's answer has no number: %w", err)
+			return nil, false, fmt.Errorf("the store's answer has no number: %w", err)
 		}
 		e, err := entryOf(m.Data, at, m.Header.Get("Nats-Time-Stamp"))
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		list = append(list, e)
 	}

@@ -322,7 +322,7 @@ func (r *run) finish(ctx context.Context, begin map[string]string) {
 		c.channels[name].serial = serial
 	}
 	r.wg.Go(func() { c.run(ctx) })
-	r.await(ctx, 40*time.Second, func() bool {
+	r.await(ctx, 40*time.Second+r.lasts/2, func() bool {
 		r.history.mu.Lock()
 		defer r.history.mu.Unlock()
 		return r.toldAll()
