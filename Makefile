@@ -20,9 +20,11 @@ JOBS     ?= 2
 BROWSER := test/browser
 CLIENT  := client
 INTEROP := test/interop
+PROVIDER := test/provider
 NODECHAT := examples/node-chat
 # The npm packages that Go tests need.
-PACKAGES := $(INTEROP)/node_modules/.package-lock.json $(NODECHAT)/node_modules/.package-lock.json
+PACKAGES := $(INTEROP)/node_modules/.package-lock.json $(NODECHAT)/node_modules/.package-lock.json \
+	$(PROVIDER)/node_modules/.package-lock.json
 GOTEST  := bin/gotest
 TOOLS   := bin/.tools
 
@@ -85,7 +87,7 @@ race: $(GOTEST) $(PACKAGES) ## All Go tests, with the race detector; a skip is a
 # The spec reporter is for the reader, the tap report for the check that
 # nothing was skipped.
 .PHONY: browser
-browser: $(BROWSER)/node_modules/.package-lock.json ## Browser tests, in the browsers that USHER_BROWSERS names (chromium,firefox).
+browser: $(BROWSER)/node_modules/.package-lock.json $(PROVIDER)/node_modules/.package-lock.json ## Browser tests, in the browsers that USHER_BROWSERS names (chromium,firefox).
 	@tools/deps.sh go node python browsers
 	tools/nodetest.sh $(BROWSER)
 
@@ -180,7 +182,7 @@ $(GOTEST): tools/go.mod $(wildcard tools/gotest/*.go)
 
 .PHONY: clean
 clean: ## Remove what was built and installed here.
-	rm -rf bin $(CLIENT)/dist $(CLIENT)/node_modules $(BROWSER)/node_modules $(INTEROP)/node_modules $(NODECHAT)/node_modules
+	rm -rf bin $(CLIENT)/dist $(CLIENT)/node_modules $(BROWSER)/node_modules $(INTEROP)/node_modules $(NODECHAT)/node_modules $(PROVIDER)/node_modules
 
 .PHONY: help
 help: ## This list.

@@ -11,7 +11,7 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultCookie   = "__Host-session"
+	DefaultCookie   = "__Host-session" // "session" where URL is http.
 	DefaultIdle     = 12 * time.Hour
 	DefaultLifetime = 7 * 24 * time.Hour
 )
@@ -31,16 +31,21 @@ type Options struct {
 	Scopes []string
 	// URL is the origin of the public listener as browsers see it:
 	// https://app.example.com, or http on loopback. The provider must allow
-	// URL + "/auth/callback" as redirect_uri. Required.
+	// URL + "/auth/callback" as redirect_uri, and URL + After as
+	// post_logout_redirect_uri. Required.
 	URL string
 	// After is where a browser goes after a login that names no place, and after
 	// a logout: a path. Default: "/".
 	After string
-	// Cookie is the name of the session cookie. Default: "__Host-session".
+	// Cookie is the name of the session cookie. At https it begins with "__Host-",
+	// so that no other site can set it. At http on loopback browsers would not
+	// keep such a cookie, so there the name has no such prefix, and the cookie is
+	// not Secure: that is for try-outs. Default: "__Host-session", or "session".
 	Cookie string
-	// Idle is how long a session lives that is not used. It must not be more than
-	// revocations are kept for: whoever comes back later than that could have
-	// been revoked, and nobody knew. Default: 12 hours.
+	// Idle is how long a session lives that is not used; a live connection is
+	// use. It must be less than revocations are kept for, by a minute: whoever
+	// comes back later than that could have been revoked, and nobody knew.
+	// Default: 12 hours.
 	Idle time.Duration
 	// Lifetime is how long a session lives from the login on. Default: 7 days.
 	Lifetime time.Duration
@@ -51,8 +56,8 @@ type Options struct {
 	// Secret returns what the cookie of a login under way is sealed with: at
 	// least 32 bytes, the same on all nodes. Required.
 	Secret func() usher.Secret
-	// Client is what the provider is asked with. Default: one with a timeout of
-	// 5 s that follows no redirects.
+	// Client is what the provider is asked with; of it, redirects, cookies and
+	// timeout are not used. Default: one of its own.
 	Client *http.Client
 	// Log is told of logins and logouts, at debug level, and of what the operator
 	// should mend, at warn level. Default: slog.Default().
