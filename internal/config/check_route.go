@@ -147,6 +147,8 @@ func (k *checker) verify(p path, c *Carrier, r *Route) {
 		case v == nil:
 		case c.Basic != nil && (v.JWT != nil || v.Introspect != nil):
 			k.report(at, "judges tokens, and basic brings passwords; want a verifier with htpasswd or ask")
+		case v.Login:
+			k.loggedIn(p, at, c)
 		case c.Basic == nil && v.Htpasswd != "":
 			k.report(at, "judges passwords, which only the carrier basic brings")
 		}
@@ -233,13 +235,20 @@ func carrierOf(c *Carrier) usher.Carrier {
 	return usher.FirstMessage(nobody)
 }
 
-// own are the paths of the public listener that are Usher's.
-var own = []string{"/usher/v1/", "/.well-known/jwks.json"}
+// own returns the paths of the public listener that are Usher's.
+func (k *checker) own() []string {
+	own := []string{"/usher/v1/", "/.well-known/jwks.json"}
+	if k.config.Login != nil {
+		own = append(own, "/auth/")
+	}
+	return own
+}
 
 // patterns asks a ServeMux whether the routes' paths are patterns, and can stand
 // beside each other.
 func (k *checker) patterns() {
 	var good []int
+	own := k.own()
 	for i, r := range k.config.Routes {
 		p := path{"routes", i, "path"}
 		if r == nil || r.Path == "" || !k.reports.clean(p) {

@@ -28,6 +28,12 @@ func (k *checker) verifier(p path, name string, v *Verifier) {
 				k.report(p.with("ask", "headers", string(header)), "empty; want the name of a claim")
 			}
 		}
+	case v.Login:
+		if k.config.Login == nil {
+			k.report(p.with("login"), "judges the cookie of login, and there is no login")
+		}
+	case v.Htpasswd == "":
+		k.report(p.with("login"), "want true, or another key")
 	default:
 		at := p.with("htpasswd")
 		if _, ok := k.readable(at, v.Htpasswd); ok {

@@ -40,6 +40,8 @@ type Config struct {
 	Sessions Sessions `yaml:"sessions"`
 	// Own tokens.
 	Issuer *Later `yaml:"issuer" rule:"later"`
+	// Logs people in at an OpenID provider. Default: nobody is logged in.
+	Login *Login `yaml:"login"`
 	// Who judges credentials, by names that carriers use in their verify.
 	// Default: none.
 	Verifiers map[string]*Verifier `yaml:"verifiers"`

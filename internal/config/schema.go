@@ -19,7 +19,7 @@ import (
 
 // The comments of the keys are in these files, and nowhere else.
 //
-//go:embed config.go engine.go verifier.go route.go carrier.go hub.go
+//go:embed config.go engine.go login.go verifier.go route.go carrier.go hub.go
 var commented embed.FS
 
 // Schema returns the JSON Schema (draft 2020-12) of usher.yaml, for editors to

@@ -10,6 +10,8 @@ type Verifier struct {
 	Introspect *Introspect `yaml:"introspect"`
 	// Asks a server of the user's own.
 	Ask *Ask `yaml:"ask"`
+	// true judges the session cookie of login.
+	Login bool `yaml:"login"`
 	// File with user:hash lines, the hashes bcrypt or argon2id. Judges the
 	// passwords of the carrier basic.
 	Htpasswd File `yaml:"htpasswd"`

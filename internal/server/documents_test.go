@@ -45,20 +45,33 @@ func TestDocumentedMetrics(t *testing.T) {
 
 // The configurations of the guide are good.
 func TestDocumentedConfiguration(t *testing.T) {
-	page, err := os.ReadFile("../../docs/guide/gateway.md")
+	for _, name := range []string{"gateway.md", "login.md", "own-sessions.md"} {
+		blocks := documented(t, name, "yaml")
+		if len(blocks) == 0 {
+			t.Fatalf("%s: got no configuration, want some", name)
+		}
+		for _, block := range blocks {
+			dir := t.TempDir()
+			for _, file := range []string{"secret", "engine.key", "client-secret"} {
+				write(t, dir, file, secret)
+			}
+			if _, err := config.Load(write(t, dir, "usher.yaml", block), nil); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, block)
+			}
+		}
+	}
+}
+
+// documented returns the blocks of a language in a page of the guide.
+func documented(t *testing.T, name, language string) []string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/guide/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	if len(blocks) == 0 {
-		t.Fatal("got no configuration, want some")
+	var blocks []string
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		blocks = append(blocks, m[1])
 	}
-	for _, block := range blocks {
-		dir := t.TempDir()
-		write(t, dir, "secret", secret)
-		write(t, dir, "engine.key", secret)
-		if _, err := config.Load(write(t, dir, "usher.yaml", block[1]), nil); err != nil {
-			t.Errorf("%v\n%s", err, block[1])
-		}
-	}
+	return blocks
 }

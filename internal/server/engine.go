@@ -75,6 +75,9 @@ func (k *kept) useEngine(ctx context.Context) error {
 		return err
 	}
 	k.csrf.Key = secrets.CSRF()
+	if k.records.Records, err = k.engine.Records(ctx, engine.Logins); err != nil {
+		return err
+	}
 	k.leave, err = k.sessions.Join(ctx, k.engine)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/engine"
 	"github.com/usher-ws/usher/internal/gateway"
+	"github.com/usher-ws/usher/internal/login"
 	"github.com/usher-ws/usher/internal/observe"
 )
 
@@ -28,6 +29,8 @@ type kept struct {
 	guesses      guesses
 	sandbox      bool // The hub has one.
 
+	records records // Of logins.
+
 	// Set by openEngine, before anybody is served. Immutable from then on.
 	engine *engine.Engine
 	leave  func()      // Takes the sessions off the engine.
@@ -38,6 +41,7 @@ type kept struct {
 	passwords map[string]*usher.Htpasswd // By file.
 	pools     map[string]*gateway.Pool   // By all that they are made of.
 	asks      []idler
+	logins    map[string]*login.Login // By all that they are made of; one at most.
 }
 
 // An idler keeps connections for its next question.
@@ -71,6 +75,12 @@ func (k *kept) adopt(b *builder) {
 	for _, old := range k.asks { // Those who were admitted by it may ask it again.
 		old.CloseIdle()
 	}
+	for made, l := range k.logins {
+		if b.logins[made] == nil {
+			_ = l.Close()
+		}
+	}
+	k.logins = b.logins
 	k.keySets, k.pools, k.asks = b.keySets, b.pools, b.asks
 	k.applyHub(b)
 	// Files of passwords stay for those who were admitted by them and are asked
@@ -92,6 +102,9 @@ func (k *kept) close() {
 	}
 	for _, a := range k.asks {
 		a.CloseIdle()
+	}
+	for _, l := range k.logins {
+		_ = l.Close()
 	}
 }
 

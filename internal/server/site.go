@@ -9,6 +9,7 @@ import (
 	"github.com/usher-ws/usher/internal/apps"
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/gateway"
+	"github.com/usher-ws/usher/internal/login"
 )
 
 // A site is what one configuration makes of the public listener. It does not
@@ -47,12 +48,14 @@ type builder struct {
 	asks      []idler
 	apps      []*apps.App // Of the hub. None: one is made.
 	doors     *hubDoors   // Of the hub.
+	logins    map[string]*login.Login
 }
 
 func newBuilder(k *kept, c *config.Config) *builder {
 	return &builder{
 		kept: k, config: c, verifiers: make(map[string]usher.Verifier), keySets: make(map[keySource]*usher.JWKS),
 		passwords: make(map[string]*usher.Htpasswd), pools: make(map[string]*gateway.Pool),
+		logins: make(map[string]*login.Login),
 	}
 }
 
@@ -91,6 +94,15 @@ func (b *builder) build() (*site, error) {
 	for name, v := range c.Verifiers {
 		if keys := b.keySets[sourceOf(v)]; keys != nil {
 			st.keys[name] = keys
+		}
+	}
+	if c.Login != nil {
+		l, err := b.login()
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range login.Paths {
+			st.own[path] = l
 		}
 	}
 	st.own[ticketsPath], st.own[csrfPath] = desks, proofs
