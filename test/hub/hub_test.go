@@ -16,6 +16,9 @@ func notify(c chan<- os.Signal) { signal.Notify(c, syscall.SIGTERM) }
 
 // TestPromises disturbs a server, and finds no promise broken.
 func TestPromises(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
 	p := plan{
 		lasts: *lasts, publishers: 8, subscribers: 6, members: 4, channels: 4,
 		killEvery: 2500 * time.Millisecond, cutEvery: 60 * time.Millisecond, stallEvery: 300 * time.Millisecond,
@@ -31,6 +34,9 @@ func TestPromises(t *testing.T) {
 
 // TestCheckerSees breaks the server on purpose, in each of several ways.
 func TestCheckerSees(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
 	for _, how := range ways {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

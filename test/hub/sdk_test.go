@@ -1,0 +1,180 @@
+package hub_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// scripts has the SDK, with what it does.
+const scripts = "../interop"
+
+// TestSDK has the published Ably SDK talk to `usher serve` in both formats, through
+// a proxy that cuts its connections.
+func TestSDK(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Node.js")
+	}
+	addr, key := serveHub(t)
+	for _, format := range []string{"json", "msgpack"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, addr)
+			_, port, err := net.SplitHostPort(p.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "node", "hub.mjs", format)
+			cmd.Dir = scripts
+			cmd.Env = append(os.Environ(), "KEY="+key, "PORT="+port)
+			var wrong bytes.Buffer
+			cmd.Stderr = &wrong
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatalf("node: %v: needs Node.js 20", err)
+			}
+			last := ""
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				if last = lines.Text(); last == "cut" {
+					p.cut()
+				}
+			}
+			if err := cmd.Wait(); err != nil || last != "ok" {
+				t.Errorf("got %v after %q:\n%s", err, last, wrong.String())
+			}
+		})
+	}
+}
+
+// serveHub runs the program with a hub, and returns its address and API key.
+func serveHub(t *testing.T) (addr, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "usher")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/usher")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	config := filepath.Join(dir, "usher.yaml")
+	text := "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nengine: {data: ./data}\nhub: {}\ndrain: 0s\nlog: {format: json}\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "serve", "--config", config) // Ended by the clean-up.
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	var drained sync.WaitGroup
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("usher serve: %v", err)
+		}
+		drained.Wait()
+	})
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		if _, rest, ok := strings.Cut(line, `"listener":"public","address":"`); ok {
+			addr, _, _ = strings.Cut(rest, `"`)
+		}
+		if _, rest, ok := strings.Cut(line, "API key of the hub: "); ok {
+			key = strings.TrimSpace(rest)
+		}
+		if addr != "" && key != "" {
+			drained.Go(func() {
+				_, _ = io.Copy(io.Discard, r)
+				_ = r.Close()
+			})
+			return addr, key
+		}
+	}
+	t.Fatal("usher serve has ended, or tells neither its address nor the key")
+	return "", ""
+}
+
+// A proxy passes connections on, and can cut those that there are.
+type proxy struct {
+	net.Listener
+	target string
+	wg     sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{Listener: l, target: target, conns: make(map[net.Conn]struct{})}
+	p.wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.wg.Go(func() { p.pass(c) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.cut()
+		p.wg.Wait()
+	})
+	return p
+}
+
+func (p *proxy) pass(c net.Conn) {
+	defer c.Close()
+	up, err := (&net.Dialer{Timeout: 5 * time.Second}).Dial("tcp", p.target)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	p.mu.Lock()
+	p.conns[c] = struct{}{}
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.conns, c)
+		p.mu.Unlock()
+	}()
+	p.wg.Go(func() {
+		_, _ = io.Copy(up, c)
+		_ = up.Close()
+	})
+	_, _ = io.Copy(c, up)
+}
+
+// cut ends all connections.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		_ = c.Close()
+	}
+}
