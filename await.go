@@ -19,7 +19,7 @@ const maxControls = 16
 
 // await answers the upgrade, waits for the first message and judges it; after
 // a yes it calls next. The socket takes a place in the waiting room until then.
-func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut *cutting, l *lease, next http.Handler) {
+func (g *guardState) await(w http.ResponseWriter, r *http.Request, v *visit, cut *cutting, l *lease, next http.Handler) {
 	if err := g.room.enter(v.client); err != nil {
 		g.refuse(w, r, v, cut.offer, refusalFor(err))
 		return
@@ -64,11 +64,11 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v visit, cut 
 	_ = c.SetDeadline(time.Time{})
 	leave()
 	seated = true
-	g.seat(r, v, yes, l, c, buf, selected, next)
+	g.seat(r, v, &yes, l, c, buf, selected, next)
 }
 
 // seat calls the handler for a connection that the Guard has answered itself.
-func (g *guardState) seat(r *http.Request, v visit, yes verdict, l *lease, c *conn, buf *bufio.ReadWriter, selected string, next http.Handler) {
+func (g *guardState) seat(r *http.Request, v *visit, yes *verdict, l *lease, c *conn, buf *bufio.ReadWriter, selected string, next http.Handler) {
 	r.Header.Del("Sec-Websocket-Extensions")
 	r.Header.Del("Sec-Websocket-Protocol")
 	if selected != "" {
@@ -121,7 +121,7 @@ var errGone = errors.New("client gone before its first message")
 
 // hear reads the first message and judges it. What browsers attached to the
 // handshake did not decide, and may still belong to another subject.
-func (g *guardState) hear(ctx context.Context, c *conn, rd *bufio.Reader, v visit, cut *cutting) (verdict, error) {
+func (g *guardState) hear(ctx context.Context, c *conn, rd *bufio.Reader, v *visit, cut *cutting) (verdict, error) {
 	rd.Reset(readerFunc(c.readEarly))
 	payload, err := readMessage(c, rd)
 	if err != nil {
@@ -131,7 +131,8 @@ func (g *guardState) hear(ctx context.Context, c *conn, rd *bufio.Reader, v visi
 	if err != nil {
 		return verdict{}, err
 	}
-	yes := verdict{by: g.candidateOf(m, v)}
+	by := g.candidateOf(m, v)
+	yes := verdict{by: &by}
 	if yes.identity, err = g.verify(ctx, yes.by); err != nil {
 		return yes, err
 	}

@@ -47,7 +47,7 @@ const (
 )
 
 // event begins an event with what is known of the request.
-func (v visit) event(kind EventKind) Event {
+func (v *visit) event(kind EventKind) Event {
 	return Event{Kind: kind, Took: time.Since(v.begun), Route: v.route, Origin: v.origin, Client: v.client}
 }
 
@@ -82,7 +82,7 @@ func (g *guardState) report(ctx context.Context, e Event) {
 	g.log.LogAttrs(ctx, level, string(e.Kind), attrs...)
 }
 
-func (g *guardState) reportRefusal(ctx context.Context, v visit, why *Refusal) {
+func (g *guardState) reportRefusal(ctx context.Context, v *visit, why *Refusal) {
 	e := v.event(EventRefused)
 	e.Carrier, e.Refusal = why.Carrier, why
 	g.report(ctx, e)

@@ -16,7 +16,7 @@ type candidate struct {
 
 // find names the credentials in what was cut out, in the order of the Guard's
 // carriers: the deliberate ones, each different one once, and the ambient ones.
-func (x *extractor) find(c *cutting, v visit) (deliberate, ambient []candidate) {
+func (x *extractor) find(c *cutting, v *visit) (deliberate, ambient []candidate) {
 	for i := range x.carriers {
 		carrier := &x.carriers[i]
 		for _, found := range carrier.find(c, v) {
@@ -44,7 +44,7 @@ func known(list []candidate, c candidate) bool {
 }
 
 // find returns what came by this carrier.
-func (c *Carrier) find(cut *cutting, v visit) []candidate {
+func (c *Carrier) find(cut *cutting, v *visit) []candidate {
 	switch c.name {
 	case carrierTicket:
 		found := plain(KindTicket, cut.params[c.param])
@@ -147,7 +147,7 @@ func basicCandidate(text string) candidate {
 // cookieIn returns the cookie. Two different ones of a name are refused: which
 // of them the site has set cannot be told. Where a foreign page could have sent
 // it, a cookie without an Origin is refused.
-func cookieIn(values []string, v visit) []candidate {
+func cookieIn(values []string, v *visit) []candidate {
 	if len(values) == 0 {
 		return nil
 	}

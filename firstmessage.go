@@ -81,7 +81,7 @@ func jsonString(raw json.RawMessage) string {
 
 // candidateOf makes a first message into a credential. A ticket is judged by
 // the Guard's Ticket carrier.
-func (g *guardState) candidateOf(m firstMessage, v visit) candidate {
+func (g *guardState) candidateOf(m firstMessage, v *visit) candidate {
 	c := newCandidate(m.kind, m.secret)
 	c.cred.Carrier = carrierFirstMessage
 	c.cred.Origin, c.cred.Route = v.origin, v.route

@@ -87,7 +87,7 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 // serve is the straight line from a request to its handler.
 func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	if g.invalid != nil {
-		g.refuse(w, r, visit{}, nil, plainRefusal(http.StatusInternalServerError, CloseFault, "fault", g.invalid))
+		g.refuse(w, r, &visit{}, nil, plainRefusal(http.StatusInternalServerError, CloseFault, "fault", g.invalid))
 		return
 	}
 	v, err := g.visit(r)
@@ -107,18 +107,18 @@ func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		g.refuse(w, clean, v, c.offer, drainRefusal())
 		return
 	}
-	yes, err := g.judgeInTurn(r.Context(), v, c)
+	yes, err := g.judge(r.Context(), v, c)
 	switch {
 	case err == nil && v.upgrade:
-		g.serveUpgrade(w, clean, v, yes, l, next)
+		g.serveUpgrade(w, clean, v, &yes, l, next)
 	case err == nil:
-		g.servePlain(w, clean, v, yes, l, next)
-	case v.upgrade && g.first != nil && waits(yes, err):
+		g.servePlain(w, clean, v, &yes, l, next)
+	case v.upgrade && g.first != nil && waits(&yes, err):
 		g.await(w, clean, v, c, l, next)
 	default:
 		defer l.release()
 		why := asRefusal(err)
-		if yes.by.carrier != nil {
+		if yes.by != nil {
 			why.Carrier = yes.by.carrier.name
 		}
 		g.refuse(w, clean, v, c.offer, why)
@@ -127,13 +127,13 @@ func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Han
 
 // waits reports whether a first message may still decide: no deliberate
 // credential came, and what browsers attached is of no account.
-func waits(yes verdict, err error) bool {
-	return (yes.by.carrier == nil || yes.by.carrier.ambient()) && !errors.Is(err, errTwoCredentials) &&
+func waits(yes *verdict, err error) bool {
+	return (yes.by == nil || yes.by.carrier.ambient()) && !errors.Is(err, errTwoCredentials) &&
 		!errors.Is(err, errFull)
 }
 
 // serveUpgrade calls next, which answers the handshake itself.
-func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visit, yes verdict, l *lease, next http.Handler) {
+func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v *visit, yes *verdict, l *lease, next http.Handler) {
 	if err := g.admit(l, yes); err != nil { // Before the client can hear of its admission.
 		l.release()
 		g.refuse(w, r, v, offered(r), l.refused(err))
@@ -167,7 +167,7 @@ func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v visi
 
 // servePlain calls next for a request that is no upgrade. Its context ends with
 // the identity.
-func (g *guardState) servePlain(w http.ResponseWriter, r *http.Request, v visit, yes verdict, l *lease, next http.Handler) {
+func (g *guardState) servePlain(w http.ResponseWriter, r *http.Request, v *visit, yes *verdict, l *lease, next http.Handler) {
 	l.plain = true
 	defer l.release()
 	if err := g.admit(l, yes); err != nil {
@@ -180,7 +180,7 @@ func (g *guardState) servePlain(w http.ResponseWriter, r *http.Request, v visit,
 
 // admit completes the lease with the verdict, before anybody can see it. Its
 // error is a reason to refuse that only shows now.
-func (g *guardState) admit(l *lease, yes verdict) error {
+func (g *guardState) admit(l *lease, yes *verdict) error {
 	l.carrier = yes.by.cred.Carrier
 	l.identity.Store(yes.identity)
 	if !l.plain { // Which is not worth a second question.
@@ -199,18 +199,18 @@ func (g *guardState) admit(l *lease, yes verdict) error {
 }
 
 // askerFor returns what judges the credential of a yes once more, or nil.
-func (g *guardState) askerFor(yes verdict) asker {
+func (g *guardState) askerFor(yes *verdict) asker {
 	if !yes.identity.Recheck {
 		return nil
 	}
-	by := yes.by
+	by := *yes.by
 	by.cred.Recheck = true
-	return func(ctx context.Context) (*Identity, error) { return g.verifyCaught(ctx, by) }
+	return func(ctx context.Context) (*Identity, error) { return g.verifyCaught(ctx, &by) }
 }
 
 // newLease makes the lease of a request that was not judged yet, with the context
 // that its handler will have.
-func (g *guardState) newLease(parent context.Context, v visit) *lease {
+func (g *guardState) newLease(parent context.Context, v *visit) *lease {
 	l := &lease{guard: g, visit: v}
 	l.ctx.begin(parent, l)
 	return l

@@ -14,30 +14,25 @@ const defaultLifetime = 24 * time.Hour
 // A verdict is a yes: who came in, and by what.
 type verdict struct {
 	identity *Identity
-	by       candidate
-	ack      bool // The client asks to be told, in answer to its first message.
+	by       *candidate // Nil where there was none.
+	ack      bool       // The client asks to be told, in answer to its first message.
 }
 
-// judgeInTurn is judge, for as many requests at a time as Limits says. They have
-// room of their own: silent sockets take none of it.
-func (g *guardState) judgeInTurn(ctx context.Context, v visit, c *cutting) (verdict, error) {
+// judge decides on what was found in a request, for as many requests at a time as
+// Limits says. They have room of their own: silent sockets take none of it.
+func (g *guardState) judge(ctx context.Context, v *visit, c *cutting) (verdict, error) {
 	if err := g.judging.enter(v.client); err != nil {
 		return verdict{}, err
 	}
 	defer g.judging.leave(v.client) // Also if the verifier panics.
-	return g.judge(ctx, v, c)
-}
-
-// judge decides on what was found in a request.
-func (g *guardState) judge(ctx context.Context, v visit, c *cutting) (verdict, error) {
 	deliberate, ambient := g.extract.find(c, v)
 	if len(deliberate) > 1 {
-		return verdict{by: deliberate[0]}, errTwoCredentials
+		return verdict{by: &deliberate[0]}, errTwoCredentials
 	}
 	if len(deliberate) == 0 {
 		return g.judgeAmbient(ctx, v, c, ambient)
 	}
-	yes := verdict{by: deliberate[0]}
+	yes := verdict{by: &deliberate[0]}
 	if len(c.secret) > 0 && len(c.offer) == 0 {
 		return yes, fmt.Errorf("%w: no subprotocol beside the secret one", errMalformed)
 	}
@@ -50,10 +45,11 @@ func (g *guardState) judge(ctx context.Context, v visit, c *cutting) (verdict, e
 
 // judgeAmbient decides by what browsers attached by themselves: the first that
 // verifies counts, and no other may belong to somebody else.
-func (g *guardState) judgeAmbient(ctx context.Context, v visit, c *cutting, ambient []candidate) (verdict, error) {
+func (g *guardState) judgeAmbient(ctx context.Context, v *visit, c *cutting, ambient []candidate) (verdict, error) {
 	var no verdict
 	first := ErrNoCredential
-	for i, a := range ambient {
+	for i := range ambient {
+		a := &ambient[i]
 		id, err := g.verify(ctx, a)
 		if err == nil && a.carrier.csrf != nil && v.strict {
 			err = checkCSRF(a.carrier.csrf, c.csrf, id)
@@ -83,8 +79,8 @@ func checkCSRF(csrf *CSRF, tokens []string, id *Identity) error {
 // compared: a user may have a token from one and a cookie from another, or a
 // session that names none. In a recheck it is, since the verifier is the same.
 func (g *guardState) sameSubject(ctx context.Context, id *Identity, ambient []candidate) error {
-	for _, a := range ambient {
-		other, err := g.verify(ctx, a)
+	for i := range ambient {
+		other, err := g.verify(ctx, &ambient[i])
 		switch {
 		case err == nil && other.Subject != id.Subject:
 			return errTwoSubjects
@@ -96,14 +92,19 @@ func (g *guardState) sameSubject(ctx context.Context, id *Identity, ambient []ca
 }
 
 // verify asks the carrier's verifier, within the time there is for it.
-func (g *guardState) verify(ctx context.Context, c candidate) (*Identity, error) {
+func (g *guardState) verify(ctx context.Context, c *candidate) (*Identity, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
 	within := newVerifyContext(ctx, g.limits.Verify)
 	defer within.end()
-	ctx = within
-	id, err := c.carrier.verifier.Verify(ctx, c.cred)
+	id, err := c.carrier.verifier.Verify(within, c.cred)
+	return g.verified(within, id, err)
+}
+
+// verified judges what a verifier has said. It is not a part of verify, since
+// verifiers go deep and all of that stands on the stack meanwhile.
+func (g *guardState) verified(ctx context.Context, id *Identity, err error) (*Identity, error) {
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.Join(ErrUnavailable, err)
@@ -119,7 +120,7 @@ func (g *guardState) verify(ctx context.Context, c candidate) (*Identity, error)
 // verifyCaught is verify outside of the goroutines that net/http recovers: a
 // verifier that panics is a fault, and does not end the process. What it
 // panicked with is not said, since the credential may be in it.
-func (g *guardState) verifyCaught(ctx context.Context, c candidate) (id *Identity, err error) {
+func (g *guardState) verifyCaught(ctx context.Context, c *candidate) (id *Identity, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			id, err = nil, fmt.Errorf("%w: verifier panicked (%T)", errFault, p)

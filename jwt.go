@@ -210,12 +210,29 @@ func (j *JWT) verify(ctx context.Context, token string) (*datedIdentity, *knownJ
 // checkSigned judges the header and the signature of a token whose parts are
 // well-formed, and returns the key that has signed it.
 func (j *JWT) checkSigned(ctx context.Context, token string, signature []byte) (*knownJWT, error) {
-	head, _, _ := strings.Cut(token, ".")
-	if keyID, ok := j.heads.find(head); ok {
+	text, _, _ := strings.Cut(token, ".")
+	if head, ok := j.heads.find(text); ok {
 		input := []byte(token[:strings.LastIndexByte(token, '.')])
-		key, err := j.findKey(ctx, jose.HS256, keyID, func(k *Key) bool { return k.hasMade(signature, input) })
-		return &knownJWT{keyID: keyID, key: key}, err
+		return j.findKey(ctx, head, func(k *Key) bool { return k.hasSigned(head.alg, signature, input) })
 	}
+	jws, err := j.parse(token)
+	if err != nil {
+		return nil, err
+	}
+	header := &jws.Signatures[0].Protected
+	head := jwtHead{jose.SignatureAlgorithm(header.Algorithm), header.KeyID}
+	known, err := j.findKey(ctx, head, func(k *Key) bool {
+		_, err := jws.Verify(k.material())
+		return err == nil
+	})
+	if err == nil {
+		j.heads.add(text, head)
+	}
+	return known, err
+}
+
+// parse reads a token and judges its header.
+func (j *JWT) parse(token string) (*jose.JSONWebSignature, error) {
 	jws, err := jose.ParseSignedCompact(token, allAlgorithms)
 	if err != nil {
 		// The text of the error is not passed on: it quotes the header.
@@ -224,19 +241,7 @@ func (j *JWT) checkSigned(ctx context.Context, token string, signature []byte) (
 		}
 		return nil, errors.New("malformed header")
 	}
-	header := &jws.Signatures[0].Protected
-	if err := j.checkHeader(header); err != nil {
-		return nil, err
-	}
-	alg := jose.SignatureAlgorithm(header.Algorithm)
-	key, err := j.findKey(ctx, alg, header.KeyID, func(k *Key) bool {
-		_, err := jws.Verify(k.material())
-		return err == nil
-	})
-	if err == nil && alg == jose.HS256 {
-		j.heads.add(head, header.KeyID)
-	}
-	return &knownJWT{keyID: header.KeyID, key: key}, err
+	return jws, j.checkHeader(&jws.Signatures[0].Protected)
 }
 
 // checkHeader refuses what would change the meaning of the token (RFC 7515
@@ -286,30 +291,30 @@ func bareType(typ string) string {
 	return typ
 }
 
-// findKey tries the keys that may have signed a token of this algorithm and key
-// id, and returns the one that has.
-func (j *JWT) findKey(ctx context.Context, alg jose.SignatureAlgorithm, keyID string, hasSigned func(*Key) bool) (Key, error) {
-	keys, err := j.Keys.Keys(ctx, keyID)
+// findKey tries the keys that may have signed a token with this header, and
+// returns the one that has.
+func (j *JWT) findKey(ctx context.Context, head jwtHead, hasSigned func(*Key) bool) (*knownJWT, error) {
+	keys, err := j.Keys.Keys(ctx, head.keyID)
 	if err != nil {
 		// Whatever went wrong, it is not known to be the token. Fail closed,
 		// and let the client come back.
-		return Key{}, fmt.Errorf("find the key: %w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("find the key: %w: %w", ErrUnavailable, err)
 	}
 	tried := 0
 	for i := range keys {
-		if !keys[i].accepts(alg) {
+		if !keys[i].accepts(head.alg) {
 			continue
 		}
 		if tried++; tried > maxKeysTried {
 			break
 		}
 		if hasSigned(&keys[i]) {
-			return keys[i], nil
+			return &knownJWT{keyID: head.keyID, key: keys[i]}, nil
 		}
 	}
 	if tried == 0 {
 		// Quoted and cut short, since it is a stranger's text.
-		return Key{}, fmt.Errorf("no key for its algorithm and key id %.40q", keyID)
+		return nil, fmt.Errorf("no key for its algorithm and key id %.40q", head.keyID)
 	}
-	return Key{}, errors.New("wrong signature")
+	return nil, errors.New("wrong signature")
 }

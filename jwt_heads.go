@@ -1,10 +1,10 @@
 package usher
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"strings"
 	"sync"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 const (
@@ -12,39 +12,38 @@ const (
 	maxHeadText = 512 // Bytes of one, as it stands in a token.
 )
 
-// jwtHeads remembers headers of tokens with HS256 that were good, by their text:
-// an issuer writes the same one into all of its tokens. To read one again costs
-// several times what the rest of such a token does, while what a text says does
-// not change. Since only good tokens are remembered, a stranger cannot fill it.
-// The zero value is ready.
+// jwtHeads remembers headers of tokens that were good, by their text: an issuer
+// writes the same one into all of its tokens. To read one again costs more than
+// all else of a token but its signature, while what a text says does not change.
+// Since only good tokens are remembered, a stranger cannot fill it. The zero
+// value is ready.
 type jwtHeads struct {
-	mu     sync.RWMutex
-	keyIDs map[string]string // Guarded by mu. By the text of the header.
+	mu    sync.RWMutex
+	heads map[string]jwtHead // Guarded by mu. By the text of the header.
 }
 
-func (h *jwtHeads) find(text string) (keyID string, ok bool) {
+// A jwtHead is what a header says of the signature.
+type jwtHead struct {
+	alg   jose.SignatureAlgorithm
+	keyID string
+}
+
+func (h *jwtHeads) find(text string) (head jwtHead, ok bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	keyID, ok = h.keyIDs[text]
-	return keyID, ok
+	head, ok = h.heads[text]
+	return head, ok
 }
 
-func (h *jwtHeads) add(text, keyID string) {
+func (h *jwtHeads) add(text string, head jwtHead) {
 	if len(text) > maxHeadText {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.keyIDs == nil || len(h.keyIDs) >= maxHeads {
-		h.keyIDs = make(map[string]string)
+	if h.heads == nil || len(h.heads) >= maxHeads {
+		h.heads = make(map[string]jwtHead)
 	}
-	h.keyIDs[strings.Clone(text)] = strings.Clone(keyID)
-}
-
-// hasMade reports whether the key, which is one for HS256, has made the signature
-// of input (RFC 7518 §3.2).
-func (k *Key) hasMade(signature, input []byte) bool {
-	mac := hmac.New(sha256.New, []byte(k.Secret.Reveal()))
-	mac.Write(input)
-	return hmac.Equal(signature, mac.Sum(nil))
+	head.keyID = strings.Clone(head.keyID)
+	h.heads[strings.Clone(text)] = head
 }

@@ -3,7 +3,13 @@ package usher
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -19,24 +25,23 @@ import (
 // that header what one says that has seen nothing yet and asks go-jose: the same
 // identity, or the same error. change is laid over the signature, and behind it.
 func FuzzHeads(f *testing.F) {
-	const secret, payload = "ssssssssssssssssssssssssssssssss", `{"iss":"i","aud":"a","sub":"s","exp":9e99}`
-	f.Add(`{"alg":"HS256"}`, payload, []byte(nil))
-	f.Add(`{"alg":"HS256","kid":"k","typ":"JWT"}`, payload, []byte{1})
-	f.Add(`{"alg":"HS256","kid":"x"}`, payload, make([]byte, 33))
-	f.Add(`{"alg":"HS256","crit":["exp"]}`, payload, []byte(nil))
-	f.Add(`{"alg":"HS256","b64":false}`, payload, []byte(nil))
-	f.Add(`{"alg":"HS256","jwk":{}}`, payload, []byte(nil))
-	f.Add(`{"alg":"HS256" } `, `{"iss":"i","aud":["a"],"sub":"s","exp":1}`, []byte(nil))
-	f.Add(`{"alg":"none"}`, payload, []byte(nil))
-	f.Add(`{"alg":"ES256"}`, `{}`, []byte(nil))
-	keys := keyList{{ID: "k", Secret: NewSecret(secret)}, {Secret: NewSecret(strings.Repeat("t", minSecret))}, {Secret: NewSecret(secret)}}
+	const payload = `{"iss":"i","aud":"a","sub":"s","exp":9e99}`
+	keys, sign := fuzzKeys(f)
+	for i, alg := range []string{"HS256", "RS256", "PS256", "ES256", "ES384", "EdDSA"} {
+		f.Add(`{"alg":"`+alg+`"}`, payload, []byte(nil), uint8(i))
+		f.Add(`{"alg":"`+alg+`","kid":"k","typ":"JWT"}`, payload, []byte{1}, uint8(i))
+		f.Add(`{"alg":"`+alg+`","kid":"x"}`, payload, append(make([]byte, 512), 1), uint8(i))
+		f.Add(`{"alg":"`+alg+`","jwk":{}}`, payload, []byte(nil), uint8(i+1))
+	}
+	f.Add(`{"alg":"HS256","crit":["exp"]}`, payload, []byte(nil), uint8(0))
+	f.Add(`{"alg":"HS256","b64":false}`, payload, []byte(nil), uint8(0))
+	f.Add(`{"alg":"HS256" } `, `{"iss":"i","aud":["a"],"sub":"s","exp":1}`, []byte(nil), uint8(0))
+	f.Add(`{"alg":"none"}`, payload, []byte(nil), uint8(0))
 	verifier := func() *JWT { return &JWT{Issuer: "i", Audience: "a", Keys: keys, Cache: -1} }
-	f.Fuzz(func(t *testing.T, header, text string, change []byte) {
+	f.Fuzz(func(t *testing.T, header, text string, change []byte, by uint8) {
 		token := func(payload string, change []byte) Credential {
 			input := base64url.EncodeToString([]byte(header)) + "." + base64url.EncodeToString([]byte(payload))
-			mac := hmac.New(sha256.New, []byte(secret))
-			mac.Write([]byte(input))
-			signature := mac.Sum(nil)
+			signature := sign[int(by)%len(sign)]([]byte(input))
 			for i, b := range change {
 				if i < len(signature) {
 					signature[i] ^= b
@@ -61,6 +66,65 @@ func FuzzHeads(f *testing.F) {
 			t.Errorf("header %q, payload %q: got %v, %v, want %v, %v", header, text, id, err, want, wantErr)
 		}
 	})
+}
+
+// fuzzKeys returns a key for each algorithm, and one more secret, and what signs
+// with them by the standard library alone.
+func fuzzKeys(f *testing.F) (keyList, []func(input []byte) []byte) {
+	secret := strings.Repeat("s", minSecret)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, minModulus)
+	if err != nil {
+		f.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	keys := keyList{
+		{Secret: NewSecret(strings.Repeat("t", minSecret))},
+		{ID: "k", Secret: NewSecret(secret)},
+		{Public: &rsaKey.PublicKey},
+		{Public: ed.Public()},
+	}
+	must := func(signature []byte, err error) []byte {
+		if err != nil {
+			f.Fatal(err)
+		}
+		return signature
+	}
+	sign := []func(input []byte) []byte{
+		func(input []byte) []byte {
+			mac := hmac.New(sha256.New, []byte(secret))
+			mac.Write(input)
+			return mac.Sum(nil)
+		},
+		func(input []byte) []byte {
+			sum := sha256.Sum256(input)
+			return must(rsa.SignPKCS1v15(nil, rsaKey, crypto.SHA256, sum[:]))
+		},
+		func(input []byte) []byte {
+			sum := sha256.Sum256(input)
+			return must(rsa.SignPSS(rand.Reader, rsaKey, crypto.SHA256, sum[:], nil))
+		},
+	}
+	for _, of := range []struct {
+		curve elliptic.Curve
+		hash  crypto.Hash
+	}{{elliptic.P256(), crypto.SHA256}, {elliptic.P384(), crypto.SHA384}} {
+		key, err := ecdsa.GenerateKey(of.curve, rand.Reader)
+		if err != nil {
+			f.Fatal(err)
+		}
+		keys = append(keys, Key{Public: &key.PublicKey})
+		sign = append(sign, func(input []byte) []byte {
+			h := of.hash.New()
+			h.Write(input)
+			r, s, err := ecdsa.Sign(rand.Reader, key, h.Sum(nil))
+			n := of.hash.Size()
+			return must(append(r.FillBytes(make([]byte, n)), s.FillBytes(make([]byte, n))...), err)
+		})
+	}
+	return keys, append(sign, func(input []byte) []byte { return ed25519.Sign(ed, input) })
 }
 
 // keyList is a KeySet that has all of its keys tried.

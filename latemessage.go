@@ -16,7 +16,7 @@ import (
 // is the handler's, also the pings and pongs that come before it.
 type lateMessage struct {
 	guard *guardState
-	visit visit
+	visit *visit
 	lease *lease
 	ctx   context.Context // The request's without its end, for the verifier.
 	pass  int             // Bytes at the front of conn.early that are the handler's.
@@ -100,7 +100,8 @@ func (l *lateMessage) judge(c *conn, payload []byte, n int) error {
 	if err == nil {
 		// Without rmu, which the Guard needs should the connection end meanwhile.
 		c.rmu.Unlock()
-		other, err = l.guard.verifyCaught(l.ctx, l.guard.candidateOf(m, l.visit))
+		said := l.guard.candidateOf(m, l.visit)
+		other, err = l.guard.verifyCaught(l.ctx, &said)
 		c.rmu.Lock()
 	}
 	if err == nil && other.Subject != id.Subject {

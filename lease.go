@@ -25,7 +25,7 @@ type lease struct {
 
 	// Immutable once the handler runs.
 	guard   *guardState // Nil outside of a Guard: see NewContext.
-	visit   visit
+	visit   *visit
 	carrier string
 	plain   bool // No upgrade.
 	id      uint64

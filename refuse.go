@@ -42,7 +42,7 @@ func offered(r *http.Request) []string {
 // set, to a browser as a WebSocket that says why and closes, and in plain HTTP
 // to everybody else. Only a refusal that is always plain may come with
 // a request whose credential was not cut out.
-func (g *guardState) refuse(w http.ResponseWriter, r *http.Request, v visit, offer []string, why *Refusal) {
+func (g *guardState) refuse(w http.ResponseWriter, r *http.Request, v *visit, offer []string, why *Refusal) {
 	g.reportRefusal(r.Context(), v, why)
 	readable := v.upgrade && v.origin != "" && why.Code != 0 && !g.byChallenge(why)
 	if why.plain || (g.deny == nil && !readable) || g.room.enter(v.client) != nil {

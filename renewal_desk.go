@@ -117,13 +117,13 @@ func (d *renewalDesk) answer(w http.ResponseWriter, r *http.Request, list []rene
 	var id *Identity
 	for _, one := range list {
 		if !d.turns.enter(one.id.Session) {
-			no.note(d.doors[0].guard, visit{begun: time.Now(), route: one.routes[0]}, tooManyRenewals())
+			no.note(d.doors[0].guard, &visit{begun: time.Now(), route: one.routes[0]}, tooManyRenewals())
 			continue
 		}
 		renewed, err := d.sessions.renewAll(r.Context(), one.id, one.routes, one.again)
 		d.turns.leave(one.id.Session)
 		if err != nil {
-			no.note(d.doors[0].guard, visit{begun: time.Now(), route: one.routes[0]}, err)
+			no.note(d.doors[0].guard, &visit{begun: time.Now(), route: one.routes[0]}, err)
 			continue
 		}
 		if renewed.connections > 0 && renewed.ends.IsZero() { // On other nodes only.
@@ -150,7 +150,7 @@ func (d *renewalDesk) answer(w http.ResponseWriter, r *http.Request, list []rene
 }
 
 // judge says who the credential in r belongs to.
-func (d *renewalDoor) judge(r *http.Request) (visit, verdict, error) {
+func (d *renewalDoor) judge(r *http.Request) (*visit, verdict, error) {
 	g := d.guard
 	v, err := g.visit(r)
 	if err != nil {
@@ -163,7 +163,7 @@ func (d *renewalDoor) judge(r *http.Request) (visit, verdict, error) {
 	if err != nil {
 		return v, verdict{}, plainRefusal(http.StatusBadRequest, 0, "bad_request", err)
 	}
-	yes, err := g.judgeInTurn(r.Context(), v, c)
+	yes, err := g.judge(r.Context(), v, c)
 	if err == nil {
 		err = provesPage(r, yes.by.carrier.name)
 	}
@@ -178,7 +178,7 @@ func tooManyRenewals() *Refusal {
 
 // join adds what a door says to what others said.
 func join(list []renewed, d renewalDoor, yes verdict) []renewed {
-	again := d.guard.askerFor(yes)
+	again := d.guard.askerFor(&yes)
 	for i := range list {
 		if again == nil && list[i].again == nil && reflect.DeepEqual(list[i].id, yes.identity) {
 			list[i].routes = append(list[i].routes, d.route)
@@ -192,11 +192,11 @@ func join(list []renewed, d renewalDoor, yes verdict) []renewed {
 // decided, then whatever says more than that nobody knows the credential.
 type refusedAt struct {
 	guard *guardState
-	visit visit
+	visit *visit
 	err   error
 }
 
-func (no *refusedAt) note(g *guardState, v visit, err error) {
+func (no *refusedAt) note(g *guardState, v *visit, err error) {
 	if no.err == nil || tells(err) > tells(no.err) {
 		*no = refusedAt{g, v, err}
 	}

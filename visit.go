@@ -22,8 +22,8 @@ type visit struct {
 // visit decides what can be decided without a credential: whether the request
 // is one that the Guard understands, the name it asks for, and its origin.
 // Its error is a *Refusal that is always told in plain HTTP.
-func (g *guardState) visit(r *http.Request) (visit, error) {
-	v := visit{begun: time.Now()}
+func (g *guardState) visit(r *http.Request) (*visit, error) {
+	v := &visit{begun: time.Now()}
 	addr, scheme := g.proxies.clientOf(r)
 	v.client = clientNetwork(addr)
 	if r.Host == "" || r.URL.User != nil {
