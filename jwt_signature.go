@@ -14,7 +14,7 @@ import (
 )
 
 // hasSigned reports whether the key, which accepts alg, has made the signature of
-// input (RFC 7518 §3, RFC 8037 §3.1).
+// input (RFC 7518 §3, RFC 8037 §3.1). Why not go-jose: docs/decisions/0008.
 func (k *Key) hasSigned(alg jose.SignatureAlgorithm, signature, input []byte) bool {
 	switch pub := k.Public.(type) {
 	case nil:
