@@ -15,7 +15,7 @@ const access = 5;
 
 // In one engine: what browsers do with cookies is tried elsewhere, in all.
 for (const engine of engines.filter((name) => name === 'chromium')) {
-  describe(`login, ${engine}`, { timeout: 120_000 }, () => {
+  describe(`login, ${engine}`, { timeout: 240_000 }, () => { // It may build the program first.
     let guide;
     let browser;
     let stopBrowser;
