@@ -52,9 +52,18 @@ type memoryChannel struct {
 	after     Position // All entries after it are here.
 	entries   []*Entry
 	keys      map[string]Position
-	order     []*Entry // Of keys, the oldest first.
+	order     []repeat // Of keys, the oldest first.
 	followers []*follower
 }
+
+// A repeat is a key that is known, and since when, in milliseconds.
+type repeat struct {
+	key  string
+	time int64
+}
+
+// size is what a key costs in memory, roughly.
+func (r repeat) size() int64 { return int64(len(r.key)) + 96 }
 
 type follower struct{ f func(*Entry) }
 
@@ -109,20 +118,25 @@ func (m *MemoryLog) append(s *memoryShard, e *Entry) (Position, error) {
 		return at, nil
 	}
 	size := int64(e.size())
-	for s.bytes+size > m.MaxBytes/memoryShards {
-		if len(c.entries) == 0 {
+	known := repeat{key, now.UnixMilli()}
+	for s.bytes+size+known.size() > m.MaxBytes/memoryShards {
+		switch {
+		case len(c.order) > 4*len(c.entries): // Else keys would leave no room for entries.
+			s.forget(c, 1)
+		case len(c.entries) > 0:
+			s.drop(c, 1)
+		default:
 			return 0, ErrFull
 		}
-		s.drop(c, 1)
 	}
 	s.last = max(s.last+1, Position(now.UnixMicro()))
-	e.Stamp(s.last, now.UnixMilli())
-	s.bytes += size
+	e.Stamp(s.last, known.time)
+	s.bytes += size + known.size()
 	c.entries = append(c.entries, e)
 	c.keys[key] = e.Position
-	c.order = append(c.order, e)
+	c.order = append(c.order, known)
 	if len(c.order) > maxRepeats {
-		c.forget(1)
+		s.forget(c, 1)
 	}
 	for _, f := range c.followers {
 		f.f(e)
@@ -140,10 +154,11 @@ func (s *memoryShard) drop(c *memoryChannel, n int) {
 	c.entries = c.entries[n:]
 }
 
-// forget forgets the n oldest keys.
-func (c *memoryChannel) forget(n int) {
-	for _, e := range c.order[:n] {
-		delete(c.keys, e.Key())
+// forget forgets the n oldest keys. Callers hold mu.
+func (s *memoryShard) forget(c *memoryChannel, n int) {
+	for _, r := range c.order[:n] {
+		s.bytes -= r.size()
+		delete(c.keys, r.key)
 	}
 	clear(c.order[:n])
 	c.order = c.order[n:]
@@ -161,8 +176,8 @@ func (m *MemoryLog) sweep(s *memoryShard, now time.Time) {
 		if n.Kept {
 			keep = m.Kept
 		}
-		s.drop(c, firstAfter(c.entries, now.Add(-keep).UnixMilli()))
-		c.forget(firstAfter(c.order, known))
+		s.drop(c, firstAfter(c.entries, now.Add(-keep).UnixMilli(), func(e *Entry) int64 { return e.Time }))
+		s.forget(c, firstAfter(c.order, known, func(r repeat) int64 { return r.time }))
 		if len(c.entries) == 0 && len(c.order) == 0 && len(c.followers) == 0 {
 			delete(s.channels, n)
 			s.begun = max(s.begun, c.after)
@@ -170,10 +185,10 @@ func (m *MemoryLog) sweep(s *memoryShard, now time.Time) {
 	}
 }
 
-// firstAfter is the index of the first entry of a time or later.
-func firstAfter(list []*Entry, ms int64) int {
-	i, _ := slices.BinarySearchFunc(list, ms, func(e *Entry, ms int64) int {
-		if e.Time < ms {
+// firstAfter is the index of the first of a time or later.
+func firstAfter[T any](list []T, ms int64, at func(T) int64) int {
+	i, _ := slices.BinarySearchFunc(list, ms, func(one T, ms int64) int {
+		if at(one) < ms {
 			return -1
 		}
 		return 1

@@ -59,6 +59,21 @@ func TestMemoryLogIsBounded(t *testing.T) {
 	if after, _, _ := l.Bounds(t.Context(), hubtest.Chat); after >= list[0].Position || after == 0 {
 		t.Errorf("got bound %v, want it just before %v", after, list[0].Position)
 	}
+	// What is known of them to tell repeats is bounded, too.
+	small := &hub.MemoryLog{MaxBytes: 16 * 10_000}
+	for i := range 1000 {
+		hubtest.Append(t, small, hubtest.Entry(hubtest.Chat, fmt.Sprint(i), ""))
+	}
+	first, err := small.Read(t.Context(), hubtest.Chat, hub.Range{Limit: 1})
+	if err != nil || len(first) != 1 {
+		t.Fatalf("got %d entries and %v", len(first), err)
+	}
+	if again := hubtest.Append(t, small, hubtest.Entry(hubtest.Chat, "0", "")); again < first[0].Position {
+		t.Errorf("got the position %v of a message from long ago, want that its key was forgotten", again)
+	}
+	if again := hubtest.Append(t, small, hubtest.Entry(hubtest.Chat, "999", "")); again < first[0].Position {
+		t.Errorf("got a position %v before all that is kept", again)
+	}
 	if _, err := hubtest.TryAppend(l, hubtest.Entry(hubtest.Chat, "large", strings.Repeat("x", 20_000))); !errors.Is(err, hub.ErrFull) {
 		t.Errorf("got %v for what never fits, want ErrFull", err)
 	}
