@@ -12,6 +12,10 @@ const (
 	Resumed     Flags = 1 << 2
 )
 
+// AttachResume is what an ATTACH of older SDKs says that goes on with what was
+// there before.
+const AttachResume Flags = 1 << 5
+
 // The modes of an attachment: what it may be used for.
 const (
 	ModePresence            Flags = 1 << 16

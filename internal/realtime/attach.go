@@ -92,7 +92,7 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 		at, ok := hub.ParsePosition(p.ChannelSerial)
 		o.From, stale = at, !ok
 	}
-	if stale {
+	if stale || p.Flags.Has(ably.AttachResume) { // Not a beginning.
 		o.Rewind, o.RewindFor = 0, 0
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, attachTimeout)
