@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/usher-ws/usher/internal/hub"
@@ -128,13 +129,13 @@ func events(list []*hub.Entry) (out []string) {
 // A faultyLog fails when told to.
 type faultyLog struct {
 	hub.MemoryLog
-	down bool
+	down atomic.Bool
 }
 
 var errDown = fmt.Errorf("test: %w", hub.ErrUnavailable)
 
 func (l *faultyLog) Append(e *hub.Entry, then func(hub.Position, error)) {
-	if l.down {
+	if l.down.Load() {
 		then(0, errDown)
 		return
 	}
@@ -142,7 +143,7 @@ func (l *faultyLog) Append(e *hub.Entry, then func(hub.Position, error)) {
 }
 
 func (l *faultyLog) Follow(ctx context.Context, n hub.Name, f func(*hub.Entry), lost func()) (hub.Position, func(), error) {
-	if l.down {
+	if l.down.Load() {
 		return 0, nil, errDown
 	}
 	return l.MemoryLog.Follow(ctx, n, f, lost)

@@ -153,7 +153,7 @@ func TestPresenceWithoutLog(t *testing.T) {
 		c := connect(t, a)
 		attach(t, c, "chat", hub.Attaching{})
 		wantError(t, present(c, "chat", "c:0", hub.Enter, "a", "b"), nil)
-		l.down = true
+		l.down.Store(true)
 		wantError(t, present(c, "chat", "c:1", hub.Leave, "a"), hub.ErrUnavailable)
 		_, err := a.Publish(t.Context(), "", hub.Publication{Channel: "chat", Messages: make([]hub.Message, 1)})
 		wantError(t, err, hub.ErrUnavailable)
@@ -164,7 +164,7 @@ func TestPresenceWithoutLog(t *testing.T) {
 		if got := members(t, a, "chat"); got != "a a's, b b's" {
 			t.Errorf("got %q while the log is out of reach", got)
 		}
-		l.down = false
+		l.down.Store(false)
 		time.Sleep(2 * time.Second)
 		if got := members(t, a, "chat"); got != "" {
 			t.Errorf("got members %q of a connection that has ended", got)
