@@ -72,6 +72,9 @@ func summarize(stdout io.Writer, name string, c *config.Config) error {
 	fmt.Fprintf(w, "  admin\t%s\thttp\n", c.Admin)
 	kind, where := engineOf(c.Engine)
 	fmt.Fprintf(w, "  engine\t%s\t%s\n", kind, where)
+	if c.Issuer != nil {
+		fmt.Fprintf(w, "  issuer\t%s\t%s, keys of %s\n", c.Issuer.Name, "for "+c.Issuer.Audience, c.Issuer.Algorithm)
+	}
 	if c.Hub != nil {
 		apps := slices.Sorted(maps.Keys(c.Hub.Apps))
 		if len(apps) == 0 {

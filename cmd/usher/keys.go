@@ -21,6 +21,7 @@ type keysCommand struct {
 	Disable keysDisableCommand `cmd:"" help:"Refuse an API key until it is enabled again."`
 	Enable  keysEnableCommand  `cmd:"" help:"Let a disabled API key in again."`
 	Delete  keysDeleteCommand  `cmd:"" help:"Remove an API key for ever."`
+	Signing signingCommand     `cmd:"" help:"List, rotate and remove the keys that the issuer signs with."`
 }
 
 // listedKey is an API key as a gateway shows it.

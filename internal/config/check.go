@@ -34,6 +34,7 @@ func (k *checker) check() {
 	}
 	k.engine(path{"engine"}, &c.Engine)
 	k.pair(path{"tls"}, c.TLS)
+	k.issuer(path{"issuer"}, c.Issuer)
 	k.login(path{"login"}, c.Login)
 	for _, name := range sorted(c.Verifiers) {
 		k.verifier(path{"verifiers", name}, name, c.Verifiers[name])

@@ -145,7 +145,7 @@ func (k *checker) verify(p path, c *Carrier, r *Route) {
 		case !known:
 			k.report(at, "no verifier has this name%s", k.otherVerifiers(name))
 		case v == nil:
-		case c.Basic != nil && (v.JWT != nil || v.Introspect != nil):
+		case c.Basic != nil && (v.JWT != nil || v.Introspect != nil || v.Issuer != nil):
 			k.report(at, "judges tokens, and basic brings passwords; want a verifier with htpasswd or ask")
 		case v.Login:
 			k.loggedIn(p, at, c)
@@ -238,6 +238,9 @@ func carrierOf(c *Carrier) usher.Carrier {
 // own returns the paths of the public listener that are Usher's.
 func (k *checker) own() []string {
 	own := []string{"/usher/v1/", "/.well-known/jwks.json"}
+	if k.config.Issuer != nil {
+		own = append(own, "/oauth/", "/.well-known/oauth-authorization-server")
+	}
 	if k.config.Login != nil {
 		own = append(own, "/auth/")
 	}

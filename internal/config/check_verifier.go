@@ -28,6 +28,8 @@ func (k *checker) verifier(p path, name string, v *Verifier) {
 				k.report(p.with("ask", "headers", string(header)), "empty; want the name of a claim")
 			}
 		}
+	case v.Issuer != nil:
+		k.ownTokens(p.with("issuer"), v.Issuer)
 	case v.Login:
 		if k.config.Login == nil {
 			k.report(p.with("login"), "judges the cookie of login, and there is no login")

@@ -9,8 +9,7 @@ import (
 //
 // The comments here are those of the JSON schema and of the reference page,
 // and the tags say what is so of a key: its default and bounds, which key it is
-// beside, and whether it is required, may be zero, or belongs to a later
-// version.
+// beside, and whether it is required or may be zero.
 type Config struct {
 	// Address of the public listener, as host:port. Default: 127.0.0.1:8080.
 	Listen Address `yaml:"listen" default:"127.0.0.1:8080"`
@@ -38,8 +37,9 @@ type Config struct {
 	Engine Engine `yaml:"engine" default:"data: ./data"`
 	// What is known of sessions.
 	Sessions Sessions `yaml:"sessions"`
-	// Own tokens.
-	Issuer *Later `yaml:"issuer" rule:"later"`
+	// Tokens of the site's own. Default: none, so that only those of others are
+	// accepted.
+	Issuer *Issuer `yaml:"issuer"`
 	// Logs people in at an OpenID provider. Default: nobody is logged in.
 	Login *Login `yaml:"login"`
 	// Who judges credentials, by names that carriers use in their verify.
@@ -56,9 +56,6 @@ type Config struct {
 	// (1001), spread over this time. 0s closes all at once. Default: 5s.
 	Drain time.Duration `yaml:"drain" default:"5s" rule:"zero"`
 }
-
-// Later is the type of a key that the design has and this version refuses.
-type Later struct{}
 
 // A TLS is the certificate of a listener. Its files are read again when they
 // change.

@@ -170,16 +170,13 @@ func (d *decoder) section(n *node, v reflect.Value, p path) {
 		case !ok:
 			m.value.hide()
 			d.reports.add(m.at, at, "unknown key%s", d.hint(m.key, v.Type()))
-		case f.later:
-			seen[m.key] = m.at
-			d.reports.add(m.at, at, "not built yet in this version; remove it")
 		case !d.twice(seen, m, at):
 			d.decode(m.value, v.Field(f.index), at)
 			d.bounds(f, m.value, v.Field(f.index), at)
 		}
 	}
 	for _, f := range fields {
-		if _, given := seen[f.key]; !given && !f.later {
+		if _, given := seen[f.key]; !given {
 			d.missing(n, f, v.Field(f.index), p)
 		}
 	}

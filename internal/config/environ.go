@@ -164,9 +164,6 @@ func resolve(t reflect.Type, name string, n *node, p path) (path, reflect.Type) 
 			if !ok {
 				continue
 			}
-			if f.later {
-				return p.with(f.key), t
-			}
 			if found, typ := resolve(f.typ, rest, n.member(f.key), p.with(f.key)); found != nil {
 				return found, typ
 			}

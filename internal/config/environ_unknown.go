@@ -47,9 +47,6 @@ func candidates(t reflect.Type, name string, n *node, above string) []string {
 	switch {
 	case isSection(t):
 		for _, f := range fieldsOf(t) {
-			if f.later {
-				continue
-			}
 			part := variableName(f.key)
 			rest, _ := cutName(name, part)
 			list = append(list, candidates(f.typ, rest, n.member(f.key), above+part+"_")...)

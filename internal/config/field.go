@@ -17,7 +17,6 @@ type field struct {
 	beside   []string // The keys of the same section without one of which it has no meaning.
 	required bool
 	zero     bool // A number or time may be 0.
-	later    bool // The design has it, this version refuses it.
 }
 
 // fieldsOf lists the keys of a section, in the order of the struct.
@@ -31,7 +30,6 @@ func fieldsOf(section reflect.Type) []field {
 			min: f.Tag.Get("min"), max: f.Tag.Get("max"),
 			required: slices.Contains(rules, "required"),
 			zero:     slices.Contains(rules, "zero"),
-			later:    slices.Contains(rules, "later"),
 		}
 		if enum := f.Tag.Get("enum"); enum != "" {
 			one.enum = strings.Split(enum, ",")
@@ -53,13 +51,11 @@ var choices = map[reflect.Type]string{
 	reflect.TypeFor[SecretSource](): "a secret",
 }
 
-// keysOf are the keys of a section that this version takes.
+// keysOf are the keys of a section .
 func keysOf(section reflect.Type) []string {
 	var keys []string
 	for _, f := range fieldsOf(section) {
-		if !f.later {
-			keys = append(keys, f.key)
-		}
+		keys = append(keys, f.key)
 	}
 	return keys
 }
@@ -68,7 +64,7 @@ func keysOf(section reflect.Type) []string {
 func choicesOf(section reflect.Type) []string {
 	var keys []string
 	for _, f := range fieldsOf(section) {
-		if !f.later && len(f.beside) == 0 {
+		if len(f.beside) == 0 {
 			keys = append(keys, f.key)
 		}
 	}

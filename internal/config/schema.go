@@ -19,7 +19,7 @@ import (
 
 // The comments of the keys are in these files, and nowhere else.
 //
-//go:embed config.go engine.go login.go verifier.go route.go carrier.go hub.go
+//go:embed config.go engine.go issuer.go login.go verifier.go route.go carrier.go hub.go
 var commented embed.FS
 
 // Schema returns the JSON Schema (draft 2020-12) of usher.yaml, for editors to
@@ -40,7 +40,6 @@ func Schema() ([]byte, error) {
 		},
 	}
 	s := r.ReflectFromType(reflect.TypeFor[Config]())
-	delete(s.Definitions, reflect.TypeFor[Later]().Name())
 	s.Title = "usher.yaml"
 	for _, section := range sections(reflect.TypeFor[Config](), nil) {
 		def := s
@@ -63,10 +62,6 @@ func Schema() ([]byte, error) {
 func describe(def *jsonschema.Schema, section reflect.Type) {
 	def.Required = nil
 	for _, f := range fieldsOf(section) {
-		if f.later {
-			def.Properties.Delete(f.key)
-			continue
-		}
 		p, ok := def.Properties.Get(f.key)
 		if !ok {
 			continue
@@ -184,7 +179,7 @@ func sections(t reflect.Type, list []reflect.Type) []reflect.Type {
 	default:
 		return list
 	}
-	if !isSection(t) || t == reflect.TypeFor[Later]() {
+	if !isSection(t) {
 		return list
 	}
 	for _, have := range list {

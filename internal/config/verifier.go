@@ -10,11 +10,19 @@ type Verifier struct {
 	Introspect *Introspect `yaml:"introspect"`
 	// Asks a server of the user's own.
 	Ask *Ask `yaml:"ask"`
+	// Judges the access tokens that this site makes: see the top level's issuer.
+	Issuer *Own `yaml:"issuer"`
 	// true judges the session cookie of login.
 	Login bool `yaml:"login"`
 	// File with user:hash lines, the hashes bcrypt or argon2id. Judges the
 	// passwords of the carrier basic.
 	Htpasswd File `yaml:"htpasswd"`
+}
+
+// An Own says which tokens of the site's own are good. It asks no network.
+type Own struct {
+	// What must be among the claim "aud". Default: the issuer's audience.
+	Audience string `yaml:"audience"`
 }
 
 // A JWT says which tokens are good. Exactly one of discover, jwks,

@@ -126,8 +126,8 @@ func (k *SigningKey) signer() (jose.Signer, error) {
 		(&jose.SignerOptions{}).WithType(accessTokenType))
 }
 
-// keyDocument is the JWK Set (RFC 7517 §5) of all keys that are published.
-func (i *Issuer) keyDocument() ([]byte, error) {
+// KeyDocument is the JWK Set (RFC 7517 §5) of all keys that are published.
+func (i *Issuer) KeyDocument() ([]byte, error) {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, k := range i.o.Signing.Keys() {
 		public := jose.JSONWebKey{Key: k.Private.Public(), KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}

@@ -125,11 +125,15 @@ func invalidClient(about string, cause error) error {
 	return &failure{status: http.StatusUnauthorized, code: codeClient, about: about, cause: cause}
 }
 
-// claimed is who the client says it is, for the log, cut short.
+// maxShownID is how long an id is at most that the log has, in bytes. A longer one
+// is none of ours, and may be a secret in the wrong place.
+const maxShownID = 16
+
+// claimed is who the client says it is, for the log.
 func (q *request) claimed() string {
 	p, err := q.proof()
-	if err != nil {
+	if err != nil || len(p.id) > maxShownID {
 		return ""
 	}
-	return p.id[:min(len(p.id), maxClientID)]
+	return p.id
 }

@@ -51,7 +51,7 @@ func (i *Issuer) Endpoints() map[string]http.Handler {
 		RevokePath:     i.form(i.revoke, true),
 		IntrospectPath: i.form(i.introspect, false),
 		MetadataPath:   document("application/json", func() ([]byte, error) { return i.metadata, nil }),
-		KeysPath:       document("application/jwk-set+json", i.keyDocument),
+		KeysPath:       document("application/jwk-set+json", i.KeyDocument),
 	}
 }
 
@@ -82,6 +82,7 @@ func (i *Issuer) form(serve func(context.Context, *request) (any, error), pages 
 		if err == nil {
 			answer, err = serve(r.Context(), q)
 		}
+		i.observe(q, err)
 		if err == nil {
 			writeJSON(w, http.StatusOK, answer)
 			return

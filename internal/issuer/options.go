@@ -72,6 +72,9 @@ type Options struct {
 	// Address returns the address of a request's client, for Guesses. Default:
 	// that of the connection.
 	Address func(r *http.Request) netip.Addr
+	// Observe is told of each request that an endpoint has answered. Default: nobody
+	// is told.
+	Observe func(Event)
 	// Log is told what is issued and taken back, at debug level, and of reuse, at
 	// warn level. Never of a token. Default: slog.Default().
 	Log *slog.Logger

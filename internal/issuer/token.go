@@ -109,7 +109,8 @@ func (i *Issuer) forClient(ctx context.Context, q *request) (any, error) {
 func (q *request) permissions() (p usher.Permissions, given bool, err error) {
 	given = q.has("scope") || q.has("capability")
 	if p, err = usher.NewPermissions(q.text("scope"), q.text("capability")); err != nil {
-		return p, given, badFor(codeScope, "scope or capability is malformed", err)
+		// Why would quote it, and that may be a secret in the wrong place.
+		return p, given, bad(codeScope, "scope or capability is malformed")
 	}
 	return p, given, nil
 }

@@ -37,6 +37,8 @@ type Metrics struct {
 	renewals    *prometheus.CounterVec
 	revocations *prometheus.CounterVec
 	calls       *prometheus.CounterVec
+	asked       *prometheus.CounterVec
+	reused      prometheus.Counter
 	handler     http.Handler
 	tallies     sync.Map // Of *tally, by route.
 }
@@ -72,8 +74,9 @@ func NewMetrics(pending func() map[string]int, engineDown func() time.Time) *Met
 		}, []string{"result"}),
 	}
 	m.ofSessions()
+	m.ofTokens()
 	m.registry.MustRegister(m.connections, m.verdicts, m.took, m.lived, m.bytes, m.reloads,
-		m.renewals, m.revocations, m.calls, pendingCollector{pending}, engineCollector{engineDown},
+		m.renewals, m.revocations, m.calls, m.asked, m.reused, pendingCollector{pending}, engineCollector{engineDown},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 	return m

@@ -3,10 +3,12 @@ package server
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/engine"
+	"github.com/usher-ws/usher/internal/issuer"
 	"github.com/usher-ws/usher/internal/observe"
 )
 
@@ -18,11 +20,17 @@ const (
 	explainPrefix   = ownPrefix + "explain/" // What follows is an explain id.
 	keyPrefix       = keysPath + "/"         // What follows is the id of an API key.
 	rotateSuffix    = "/rotate"              // Of the path of an API key.
+	signingPath     = ownPrefix + "signing-keys"
+	signingPrefix   = signingPath + "/" // What follows is the id of a signing key.
 )
 
 // An api is the part of the admin API that programs of others may use as well:
 // on the admin listener, and on the public one with an API key.
-type api struct{ *kept }
+type api struct {
+	*kept
+	address func(*http.Request) netip.Addr // Of a request's client.
+	issuer  *issuer.Issuer                 // Nil without one.
+}
 
 // A call is a request to the API: what it needs, and which thing it is about.
 type call struct {
@@ -50,6 +58,12 @@ func (a *api) find(path string) (call, bool) {
 		if id, ok := strings.CutSuffix(c.id, rotateSuffix); ok {
 			c.id, c.methods = id, map[string]operation{http.MethodPost: a.rotateKey}
 		}
+	case path == signingPath:
+		c.permission = engine.MaySigning
+		c.methods = map[string]operation{http.MethodGet: a.listSigning, http.MethodPost: a.rotateSigning}
+	case strings.HasPrefix(path, signingPrefix):
+		c.permission, c.id = engine.MaySigning, strings.TrimPrefix(path, signingPrefix)
+		c.methods = map[string]operation{http.MethodDelete: a.removeSigning}
 	case strings.HasPrefix(path, explainPrefix):
 		c.permission, c.id = engine.MayExplain, strings.TrimPrefix(path, explainPrefix)
 		c.methods = map[string]operation{http.MethodGet: a.explain}

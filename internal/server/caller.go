@@ -39,8 +39,7 @@ func (a *api) key(r *http.Request) (engine.Key, error) {
 // Those who try one after the other are told so less and less.
 func (a *api) unauthenticated(w http.ResponseWriter, r *http.Request, listener string, c call, err error) {
 	if errors.Is(err, engine.ErrBadKey) {
-		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-		if wait := a.guesses.Wrong(guessedKey(r), peer.Addr()); wait > 0 {
+		if wait := a.guesses.Wrong(guessedKey(r), a.address(r)); wait > 0 {
 			a.metrics.Called(listener, c.permission, "unauthenticated")
 			w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 			writeProblem(w, http.StatusTooManyRequests, "too many API keys that are not valid, of which this is one")

@@ -172,19 +172,3 @@ func (d *dispatch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	writeProblem(w, http.StatusNotFound, "there are no "+d.what+" for this route")
 }
-
-// identityKeys serves the key that the JWT for upstreams is signed with, as a
-// JWK Set. It changes with each start of the process: who finds a "kid" unknown
-// asks again.
-func identityKeys(doc []byte) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !onlyGet(w, r) {
-			return
-		}
-		h := w.Header()
-		h.Set("Content-Type", "application/jwk-set+json")
-		h.Set("Cache-Control", "public, max-age=300")
-		h.Set("X-Content-Type-Options", "nosniff")
-		w.Write(doc)
-	})
-}

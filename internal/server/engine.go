@@ -29,7 +29,7 @@ func (k *kept) openEngine(ctx context.Context, c *config.Config) error {
 	if k.engine, err = engine.Open(ctx, o); err != nil {
 		return explainOpen(err)
 	}
-	if err := k.useEngine(ctx); err != nil {
+	if err := k.useEngine(ctx, c); err != nil {
 		return errors.Join(fmt.Errorf("engine: %w", err), k.closeEngine())
 	}
 	if err := k.openHub(ctx, c, o); err != nil {
@@ -67,7 +67,7 @@ func absolute(name string) string {
 	return name
 }
 
-func (k *kept) useEngine(ctx context.Context) error {
+func (k *kept) useEngine(ctx context.Context, c *config.Config) error {
 	k.tickets.Spent = k.engine
 	secrets := k.engine.Secrets()
 	err := secrets.UseTickets(k.tickets.Rotate)
@@ -76,6 +76,9 @@ func (k *kept) useEngine(ctx context.Context) error {
 	}
 	k.csrf.Key = secrets.CSRF()
 	if k.records.Records, err = k.engine.Records(ctx, engine.Logins); err != nil {
+		return err
+	}
+	if err := k.tokens.open(ctx, k.engine, c.Issuer); err != nil {
 		return err
 	}
 	k.leave, err = k.sessions.Join(ctx, k.engine)

@@ -36,6 +36,8 @@ type kept struct {
 	leave  func()      // Takes the sessions off the engine.
 	hub    *hubService // Nil without one.
 
+	tokens tokens
+
 	// Guarded by the server's changing.
 	keySets   map[keySource]*usher.JWKS
 	passwords map[string]*usher.Htpasswd // By file.

@@ -82,6 +82,9 @@ func (s *Server) reload() error {
 	if err != nil {
 		return err
 	}
+	if err := s.openTokens(c); err != nil {
+		return err
+	}
 	if (st.cert == nil) != (old.cert == nil) { // Of which a warning told.
 		st.cert = old.cert
 	}
@@ -93,6 +96,13 @@ func (s *Server) reload() error {
 	s.site.Store(st)
 	s.adopt(b)
 	return nil
+}
+
+// openTokens opens what a new issuer needs of the engine.
+func (s *Server) openTokens(c *config.Config) error {
+	ctx, cancel := context.WithTimeout(context.Background(), changeTime)
+	defer cancel()
+	return s.tokens.open(ctx, s.engine, c.Issuer)
 }
 
 // warnOfFixed names what has changed and needs a restart.

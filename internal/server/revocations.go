@@ -39,7 +39,7 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request, _ call, by caller) 
 	name, value := goesBy(what)
 	ctx, cancel := changeContext(r)
 	defer cancel()
-	n, err := a.sessions.Revoke(ctx, what)
+	n, err := a.takeBack(ctx, &what)
 	if err != nil && !errors.Is(err, usher.ErrUnavailable) {
 		return answer{}, err
 	}
@@ -59,7 +59,20 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request, _ call, by caller) 
 	return answer{http.StatusOK, done}, nil
 }
 
-// revocation reads what is to be revoked, with its time.
+// takeBack revokes, first what can be refreshed: so there is no token that was made
+// in between and that neither knows of. What cannot be kept is revoked here.
+func (a *api) takeBack(ctx context.Context, what *usher.Revocation) (connections int, err error) {
+	if a.issuer != nil {
+		err = a.issuer.Remember(ctx, *what)
+	}
+	if what.IssuedBefore.IsZero() {
+		what.IssuedBefore = time.Now().UTC()
+	}
+	n, revokeErr := a.sessions.Revoke(ctx, *what)
+	return n, errors.Join(err, revokeErr)
+}
+
+// revocation reads what is to be revoked, with its time if one is asked for.
 func (m members) revocation() (usher.Revocation, error) {
 	r := usher.Revocation{}
 	for name, to := range map[string]*string{
@@ -74,12 +87,9 @@ func (m members) revocation() (usher.Revocation, error) {
 		}
 		*to = text
 	}
-	at, err := m.moment("issued_before")
-	if err != nil {
+	var err error
+	if r.IssuedBefore, err = m.moment("issued_before"); err != nil {
 		return r, err
-	}
-	if r.IssuedBefore = at; at.IsZero() {
-		r.IssuedBefore = time.Now().UTC()
 	}
 	if err := r.Validate(); err != nil {
 		return r, badCall("%v", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -87,14 +88,8 @@ func (b *builder) newGuard(rc *config.Route, name string, carriers []usher.Carri
 	if len(hosts) == 0 {
 		hosts = b.config.Hosts
 	}
-	trusted := b.config.TrustedProxies
-	if b.config.ProxyProtocol {
-		// What these send is the PROXY header. The address of a request is then
-		// its client's, which may be in one of their networks as well.
-		trusted = nil
-	}
 	return &usher.Guard{
-		Carriers: carriers, Origins: rc.Origins, Hosts: hosts, TrustedProxies: trusted,
+		Carriers: carriers, Origins: rc.Origins, Hosts: hosts, TrustedProxies: b.trusted(),
 		InsecureAnyOrigin: rc.InsecureAnyOrigin, Route: name,
 		Require: usher.Requirement{Scope: rc.Require.Scope, Claims: rc.Require.Claims},
 		Limits: usher.Limits{
@@ -104,6 +99,16 @@ func (b *builder) newGuard(rc *config.Route, name string, carriers []usher.Carri
 		},
 		Sessions: b.sessions, Observe: b.observe, Log: b.log,
 	}
+}
+
+// trusted are the networks whose word about a client is believed.
+func (b *builder) trusted() []netip.Prefix {
+	if b.config.ProxyProtocol {
+		// What these send is the PROXY header. The address of a request is then
+		// its client's, which may be in one of their networks as well.
+		return nil
+	}
+	return b.config.TrustedProxies
 }
 
 // An upstream is an address behind a route, as readiness asks for it.

@@ -179,6 +179,10 @@ func (s *Server) logRoutes() {
 	for _, r := range routes {
 		s.log.Info("route", "route", r.name, "carriers", r.carriers(), "upstreams", r.addresses())
 	}
+	c := s.site.Load().config
+	if c.Issuer != nil {
+		s.log.Info("issuer", "name", c.Issuer.Name, "audience", c.Issuer.Audience, "algorithm", c.Issuer.Algorithm, "rotate", c.Issuer.Rotate)
+	}
 	if hub := s.site.Load().hub; hub != nil {
 		s.log.Info("hub", "path", hubPath, "apps", len(hub.kept.hub.registry.All()))
 	} else if len(routes) == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/usher-ws/usher/internal/apps"
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/gateway"
+	"github.com/usher-ws/usher/internal/issuer"
 	"github.com/usher-ws/usher/internal/login"
 )
 
@@ -49,6 +50,7 @@ type builder struct {
 	apps      []*apps.App // Of the hub. None: one is made.
 	doors     *hubDoors   // Of the hub.
 	logins    map[string]*login.Login
+	issuer    *issuer.Issuer // Or nil.
 }
 
 func newBuilder(k *kept, c *config.Config) *builder {
@@ -64,7 +66,7 @@ func (b *builder) build() (*site, error) {
 	c := b.config
 	st := &site{
 		config: c, names: newNames(c.Hosts), mux: http.NewServeMux(), own: make(map[string]http.Handler),
-		keys: make(map[string]*usher.JWKS), admin: adminNames(c), api: &api{b.kept},
+		keys: make(map[string]*usher.JWKS), admin: adminNames(c), api: &api{kept: b.kept, address: b.address()},
 	}
 	if c.TLS != nil {
 		cert, err := readCertificate(string(c.TLS.Cert), string(c.TLS.Key), b.log)
@@ -72,6 +74,9 @@ func (b *builder) build() (*site, error) {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 		st.cert = cert
+	}
+	if err := b.makeIssuer(st); err != nil {
+		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	desks, proofs := newDispatch("tickets"), newDispatch("csrf tokens")
 	renewals := make(map[string]*usher.Guard)
@@ -107,14 +112,25 @@ func (b *builder) build() (*site, error) {
 	}
 	st.own[ticketsPath], st.own[csrfPath] = desks, proofs
 	st.own[renewPath] = b.sessions.Desk(renewals)
-	if slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Identity.JWT != "" }) {
-		doc, err := b.signer.JWKS()
-		if err != nil {
-			return nil, fmt.Errorf("identity keys: %w", err)
+	return st, b.publishKeys(st)
+}
+
+// publishKeys puts there what the site signs with, if it signs anything.
+func (b *builder) publishKeys(st *site) error {
+	var identity []byte
+	if slices.ContainsFunc(b.config.Routes, func(r *config.Route) bool { return r.Identity.JWT != "" }) {
+		var err error
+		if identity, err = b.signer.JWKS(); err != nil {
+			return fmt.Errorf("identity keys: %w", err)
 		}
-		st.own[jwksPath] = identityKeys(doc)
 	}
-	return st, nil
+	switch {
+	case b.issuer != nil:
+		st.own[jwksPath] = ownKeys(identity, b.issuer.KeyDocument)
+	case identity != nil:
+		st.own[jwksPath] = ownKeys(identity, nil)
+	}
+	return nil
 }
 
 // place puts a route into the site.

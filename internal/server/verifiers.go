@@ -113,6 +113,8 @@ func (b *builder) makeVerifier(v *config.Verifier, cookie string) (usher.Verifie
 		return b.introspection(v.Introspect)
 	case v.Ask != nil:
 		return b.ask(v.Ask, cookie)
+	case v.Issuer != nil:
+		return b.issuer.Tokens(v.Issuer.Audience), nil
 	case v.Login:
 		return b.login()
 	}
