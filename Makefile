@@ -32,7 +32,7 @@ TOOLS   := bin/.tools
 check: format vet law lint quick ## What to run before a commit: format, vet, law, lint, quick tests (default).
 
 .PHONY: test
-test: deps format vet law lint build race bench-quick client browser ## Everything; installs first what is missing.
+test: deps format vet law lint build race bench-quick interop client browser ## Everything; installs first what is missing.
 	@echo "make test: all passed"
 
 # The demo needs nothing but Go. With Node there is a second backend, whose one
@@ -109,6 +109,10 @@ client: build $(CLIENT)/node_modules/.package-lock.json ## Build the browser cli
 smuggling: ## Probe our gateway for smuggling, with nginx, HAProxy and Caddy beside it.
 	@tools/deps.sh go proxies
 	$(GO) run ./test/smuggling/beside
+
+.PHONY: interop
+interop: build $(PACKAGES) ## The published Ably SDKs, for JavaScript and Go, against the hub.
+	cd $(INTEROP)/ably && USHER=$(CURDIR)/bin/usher $(GO) test -count=1 ./...
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (10s).
