@@ -27,7 +27,8 @@ func newAppOver(t *testing.T, l hub.Log, o hub.AppOptions) *hub.App {
 // A reader reads from one attachment. It is its Waker.
 type reader struct {
 	*hub.Attachment
-	woken chan struct{}
+	connection *hub.Connection
+	woken      chan struct{}
 }
 
 func (r *reader) Wake(*hub.Attachment) {
@@ -51,7 +52,7 @@ func connect(t *testing.T, a *hub.App) *hub.Connection {
 
 func attach(t *testing.T, c *hub.Connection, name string, o hub.Attaching) *reader {
 	t.Helper()
-	r := &reader{woken: make(chan struct{}, 1)}
+	r := &reader{connection: c, woken: make(chan struct{}, 1)}
 	o.Waker = r
 	if o.Modes == 0 {
 		o.Modes = everything
