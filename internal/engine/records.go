@@ -20,6 +20,8 @@ const (
 const (
 	// recordTime is how long a call about a record may take.
 	recordTime = 2 * time.Second
+	// recordPause is how long it waits for another write that is under way.
+	recordPause = 5 * time.Millisecond
 	// maxRecord bounds the value of a record, in bytes.
 	maxRecord = 32 << 10
 	// maxRecordKey bounds its key.
@@ -65,10 +67,10 @@ func (r *Records) Create(ctx context.Context, key string, value []byte, until ti
 	if err != nil {
 		return false, fmt.Errorf("create record: %w", err)
 	}
-	err = r.call(ctx, func(ctx context.Context) error {
+	err = r.settled(ctx, key, func(ctx context.Context) error {
 		_, err := r.bucket.create(ctx, key, r.seal(key, value), ttl)
 		return err
-	})
+	}, func(e entry, err error) bool { return err == nil })
 	if errors.Is(err, errExists) {
 		return false, nil
 	}
@@ -110,10 +112,10 @@ func (r *Records) Update(ctx context.Context, key string, value []byte, revision
 	if err != nil {
 		return false, fmt.Errorf("update record: %w", err)
 	}
-	err = r.call(ctx, func(ctx context.Context) error {
+	err = r.settled(ctx, key, func(ctx context.Context) error {
 		_, err := r.bucket.update(ctx, key, r.seal(key, value), revision, ttl)
 		return err
-	})
+	}, func(e entry, err error) bool { return errors.Is(err, errNotFound) || e.revision != revision })
 	if errors.Is(err, errConflict) {
 		return false, nil
 	}
@@ -133,6 +135,32 @@ func (r *Records) Remove(ctx context.Context, key string) error {
 		return unreachable("remove record", err)
 	}
 	return nil
+}
+
+// settled calls write, and again as long as another write is under way that the
+// store refuses it for, and that nobody can read yet: lost reports whether what is
+// read shows that another one was faster.
+func (r *Records) settled(ctx context.Context, key string, write func(context.Context) error, lost func(entry, error) bool) error {
+	return r.call(ctx, func(ctx context.Context) error {
+		for {
+			err := write(ctx)
+			if !errors.Is(err, errExists) && !errors.Is(err, errConflict) {
+				return err
+			}
+			e, readErr := r.bucket.get(ctx, key)
+			if readErr != nil && !errors.Is(readErr, errNotFound) {
+				return readErr
+			}
+			if lost(e, readErr) {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(recordPause):
+			}
+		}
+	})
 }
 
 // call calls f with the time that there is. A store that takes no more of one

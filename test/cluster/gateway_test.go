@@ -36,7 +36,9 @@ func startGateway(t *testing.T, name, nats string, login *ushertest.Issuer, b ba
 admin: 127.0.0.1:0
 engine: {nats: %q, replicas: 3, key: {file: key}}
 drain: 0s
+issuer: {name: "http://localhost:8080", audience: chat}
 verifiers:
+  own: {issuer: {}}
   login: {jwt: {issuer: %q, audience: %q, jwks: %q}}
 routes:
   - path: /chat
@@ -44,7 +46,7 @@ routes:
     origins: ["https://app.example.com"]
     carriers:
       - {ticket: {}}
-      - {bearer: {verify: [login]}}
+      - {bearer: {verify: [login, own]}}
 `, nats, login.URL, login.Audience, login.JWKSURL(), b.address)
 	for name, text := range map[string]string{file: text, filepath.Join(dir, "key"): strings.Repeat("k", 32)} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
