@@ -1,9 +1,10 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -18,14 +19,7 @@ import (
 // that.
 func named(t *testing.T, algorithm string) (g *gateway, issuer string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := freeAddress(t)
 	text := strings.Replace(issuing, "listen: 127.0.0.1:0", "listen: "+addr, 1)
 	text = strings.Replace(text, `name: "http://localhost:8080"`, `name: "http://`+addr+`", algorithm: `+algorithm, 1)
 	return start(t, text+fmt.Sprintf("routes: [{path: /chat, upstream: %q, carriers: [bearer: {verify: [own]}]}]\n", newBackend(t).ws())), "http://" + addr
@@ -75,4 +69,51 @@ func TestOpenIDClient(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The example's backend gets tokens with the guide's configuration, which open the
+// route, and which a page refreshes.
+func TestTokenBackend(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Node.js")
+	}
+	dir, addr := t.TempDir(), freeAddress(t)
+	g := startIn(t, dir, "admin: 127.0.0.1:0\nengine: {memory: true}\ndrain: 100ms\n"+strings.NewReplacer(
+		"listen: 127.0.0.1:8080", "listen: "+addr, "http://localhost:8080 ", "http://"+addr+" ", "ws://127.0.0.1:9000/chat", newBackend(t).ws(),
+	).Replace(documented(t, "tokens.md", "yaml")[0]))
+	var k madeKey
+	call(t, g.admin, http.MethodPost, "keys", `{"may":["exchange"],"scope":"chat"}`).into(t, http.StatusCreated, &k)
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, "node", "../../examples/token-backend/server.mjs")
+	cmd.Env = append(cmd.Environ(), "PORT=0", "USHER=http://"+addr, "USHER_KEY_FILE="+write(t, dir, "backend.key", k.Text+"\n"))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := strings.TrimSpace(strings.TrimPrefix(line, "backend at "))
+	if res, _ := do(t, http.MethodPost, backend+"/token", nil, ""); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("nobody: got %d, want 401", res.StatusCode)
+	}
+	res, text := do(t, http.MethodPost, backend+"/token", http.Header{"X-Demo-User": {"ann"}}, "")
+	var ann struct {
+		grant
+		Client string `json:"client_id"`
+	}
+	if err := json.Unmarshal([]byte(text), &ann); err != nil || res.StatusCode != http.StatusOK || ann.Client != k.ID {
+		t.Fatalf("got %d %s, want tokens", res.StatusCode, text)
+	}
+	echo(t, mustDial(t, "ws://"+g.public+"/chat", ann.header()), "by the backend's token")
+	next := ask(t, g, "", http.StatusOK, "grant_type", "refresh_token", "refresh_token", ann.Refresh, "client_id", ann.Client)
+	echo(t, mustDial(t, "ws://"+g.public+"/chat", next.header()), "by the page's own")
 }

@@ -45,7 +45,7 @@ func TestDocumentedMetrics(t *testing.T) {
 
 // The configurations of the guide are good.
 func TestDocumentedConfiguration(t *testing.T) {
-	for _, name := range []string{"gateway.md", "login.md", "own-sessions.md"} {
+	for _, name := range []string{"gateway.md", "login.md", "tokens.md", "own-sessions.md"} {
 		blocks := documented(t, name, "yaml")
 		if len(blocks) == 0 {
 			t.Fatalf("%s: got no configuration, want some", name)
