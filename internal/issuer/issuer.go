@@ -29,7 +29,12 @@ type Issuer struct {
 	o        Options
 	refresh  refreshTokens
 	metadata []byte
+	turns    chan struct{} // Held by who is served.
 }
+
+// maxTurns is how many requests are served at one time: each may ask the store.
+// Beyond, the newest is refused.
+const maxTurns = 256
 
 // New returns an issuer. It asks nobody for anything yet.
 func New(o Options) (*Issuer, error) {
@@ -40,7 +45,7 @@ func New(o Options) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("issuer: encode metadata: %w", err)
 	}
-	return &Issuer{o: o, refresh: refreshTokens{secret: o.Secret}, metadata: text}, nil
+	return &Issuer{o: o, refresh: refreshTokens{secret: o.Secret}, metadata: text, turns: make(chan struct{}, maxTurns)}, nil
 }
 
 // Endpoints returns the handlers by their paths. They belong on the listener
@@ -80,7 +85,7 @@ func (i *Issuer) form(serve func(context.Context, *request) (any, error), pages 
 		}
 		var answer any
 		if err == nil {
-			answer, err = serve(r.Context(), q)
+			answer, err = i.inTurn(serve, q)
 		}
 		i.observe(q, err)
 		if err == nil {
@@ -95,6 +100,17 @@ func (i *Issuer) form(serve func(context.Context, *request) (any, error), pages 
 			"client", i.o.Address(r).String(), "status", f.status, "code", f.code, "error", err)
 		f.write(w)
 	})
+}
+
+// inTurn serves a request that finds a turn.
+func (i *Issuer) inTurn(serve func(context.Context, *request) (any, error), q *request) (any, error) {
+	select {
+	case i.turns <- struct{}{}:
+		defer func() { <-i.turns }()
+		return serve(q.Context(), q)
+	default:
+		return nil, fmt.Errorf("%w: too many requests at once", usher.ErrUnavailable)
+	}
 }
 
 // enter reads the form of a POST, and says who may read the answer.
