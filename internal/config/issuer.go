@@ -22,7 +22,7 @@ type Issuer struct {
 	RefreshLifetime time.Duration `yaml:"refresh_lifetime" default:"2160h" min:"1m" max:"87600h"`
 	// How long after its use a refresh token may be used once more, for the same
 	// successor: by a second tab, or where an answer was lost. Default: 5s.
-	Grace time.Duration `yaml:"grace" default:"5s" min:"1s" max:"1m"`
+	Grace time.Duration `yaml:"grace" default:"5s" min:"1s" max:"30s"`
 	// Algorithm of signing keys that are made from now on. Default: ES256.
 	Algorithm string `yaml:"algorithm" default:"ES256" enum:"ES256,EdDSA"`
 	// How long a key signs before another takes its place. The new one is published
