@@ -62,7 +62,7 @@ func TestRecordsSettle(t *testing.T) {
 				other.bucket = inner
 				b.until, b.after = time.Now().Add(time.Second), func() {
 					if comes {
-						other.Create(t.Context(), "k", []byte("theirs"), until) //nolint:errcheck // It is looked at below.
+						other.Create(t.Context(), "k", []byte("theirs"), until)
 					}
 				}
 				if ok, err := r.Create(t.Context(), "k", []byte("ours"), until); err != nil || ok == comes {
@@ -74,7 +74,7 @@ func TestRecordsSettle(t *testing.T) {
 				}
 				b.until, b.after = time.Now().Add(time.Second), func() {
 					if comes {
-						other.Update(t.Context(), "k", []byte("theirs"), revision, until) //nolint:errcheck // It is looked at below.
+						other.Update(t.Context(), "k", []byte("theirs"), revision, until)
 					}
 				}
 				if ok, err := r.Update(t.Context(), "k", []byte("ours"), revision, until); err != nil || ok == comes {

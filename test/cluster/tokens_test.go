@@ -39,7 +39,8 @@ func (g *gateway) tokens(params url.Values) (got grant, err error) {
 	if err != nil {
 		return got, err
 	}
-	return got, json.Unmarshal(text, &got)
+	err = json.Unmarshal(text, &got)
+	return got, err
 }
 
 // A backendKey is the API key of an application's backend.
