@@ -21,12 +21,8 @@ func (k *checker) engine(p path, e *Engine) {
 	}
 	k.longSecret(p.with("key"), e.Key)
 	k.longSecret(p.with("old_key"), e.OldKey)
-	switch {
-	case e.OldKey != nil && e.Key == nil:
+	if e.OldKey != nil && e.Key == nil {
 		k.report(p.with("old_key"), "needs key: what is sealed under it is sealed under that")
-	case len(e.NATS) > 0 && e.Key == nil && k.reports.clean(p):
-		k.report(p.with("key"), "missing; with nats it is required, since whoever can read the cluster could make tickets and tokens: "+
-			"{file: …} with a random text of at least 32 bytes, the same on all nodes, such as that of: openssl rand -base64 32")
 	}
 }
 

@@ -24,8 +24,9 @@ type Engine struct {
 	// those of the system.
 	CA File `yaml:"ca" beside:"nats"`
 	// Key-encryption key, under which secrets and signing keys are sealed in the
-	// store: a random text of at least 32 bytes, the same on all nodes. Required
-	// beside nats. Default: one is made, in the file usher.key of the directory.
+	// store: a random text of at least 32 bytes, the same on all nodes. Default:
+	// with data one is made, in the file usher.key of the directory; with nats
+	// there is none, and whoever can read the store can make tickets and tokens.
 	Key *SecretSource `yaml:"key" beside:"data,nats"`
 	// Key-encryption key from before: what is sealed under it is opened, and
 	// sealed under key when Usher starts. Default: none.

@@ -226,8 +226,6 @@ func TestEngineBad(t *testing.T) {
 		{"credentials that are none", "{nats: nats://n1, credentials: ./text}", "", "1:40: engine.credentials: " + noUser},
 		{"no ca", "{nats: tls://n1, ca: ./text}", "", "1:30: engine.ca: no certificate in PEM in it"},
 		{"ca without TLS", "{nats: nats://n1, ca: ./ca.pem}", "", "1:31: engine.ca: is for servers of tls://, and there is none"},
-		{"no key", "{nats: nats://n1}", "", "1:9: engine.key: missing; with nats it is required, since whoever can read the cluster could make tickets and tokens: " +
-			"{file: …} with a random text of at least 32 bytes, the same on all nodes, such as that of: openssl rand -base64 32"},
 		{"short key", "{nats: nats://n1, key: {file: text}}", "", "1:39: engine.key.file: the secret has 6 bytes; want at least 32, such as those of: openssl rand -base64 32"},
 		{"key nowhere", "{data: store, key: {file: nowhere}}", "", "1:35: engine.key.file: no such file: nowhere"},
 		{"key of no variable", "{data: store, key: {env: NOWHERE}}", "", "1:34: engine.key.env: no such environment variable"},

@@ -24,8 +24,9 @@ type Options struct {
 	// NATS is a cluster of NATS servers with JetStream, which all nodes share.
 	NATS *NATS
 	// Key is the key-encryption key, under which secrets and signing keys are
-	// sealed: a random text of at least 32 bytes, the same on all nodes. Required
-	// with NATS. Default: with Data one is made there, in the file usher.key.
+	// sealed: a random text of at least 32 bytes, the same on all nodes. Default:
+	// with Data one is made there, in the file usher.key; with NATS there is
+	// none, which is a warning in the log.
 	Key usher.Secret
 	// OldKey opens what is sealed under it, which is sealed under Key then.
 	// Default: none.

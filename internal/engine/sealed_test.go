@@ -163,15 +163,33 @@ func TestSealedKeys(t *testing.T) {
 	}
 }
 
+// Nodes of a cluster without a key are warned. What they have kept, which whoever
+// reads the store can open, is not taken by one that has a key; nor by one without
+// what is sealed.
 func TestSealedCluster(t *testing.T) {
 	c := enginetest.NewCluster(t, 1, nil)
-	if _, err := engine.Open(t.Context(), engine.Options{NATS: &engine.NATS{URLs: c.URLs()}}); err == nil || !strings.Contains(err.Error(), "no key-encryption key") {
-		t.Errorf("no key: got %v, want an error", err)
+	nats := &engine.NATS{URLs: c.URLs()}
+	log := &notebook{}
+	e, first, err := openSealed(t, engine.Options{NATS: nats, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil || log.count("no key-encryption key") != 1 {
+		t.Fatalf("no key: got %v and %d warnings, want 1", err, log.count("no key-encryption key"))
 	}
-	e := open(t, engine.Options{NATS: &engine.NATS{URLs: c.URLs()}})
-	_, _, err := openSealed(t, engine.Options{NATS: &engine.NATS{URLs: c.URLs()}, Key: usher.NewSecret(strings.Repeat("x", 32))})
-	if !errors.Is(err, engine.ErrOtherKey) {
-		t.Errorf("another key: got %v, want ErrOtherKey", err)
+	closeEngine(t, e)
+	e, second, err := openSealed(t, engine.Options{NATS: nats})
+	if err != nil || second.ID != first.ID {
+		t.Fatalf("no key again: got %v and signing key %s, want %s", err, second.ID, first.ID)
+	}
+	closeEngine(t, e)
+	log = &notebook{}
+	e, third, err := openSealed(t, engine.Options{NATS: nats, Key: siteKey, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil || third.ID == first.ID || log.count("was kept unsealed") != 2 {
+		t.Fatalf("a key: got %v, signing key %s and %d warnings, want another key and 2", err, third.ID, log.count("was kept unsealed"))
+	}
+	defer closeEngine(t, e)
+	for name, key := range map[string]usher.Secret{"another key": usher.NewSecret(strings.Repeat("x", 32)), "no key any more": {}} {
+		if _, _, err := openSealed(t, engine.Options{NATS: nats, Key: key}); !errors.Is(err, engine.ErrOtherKey) {
+			t.Errorf("%s: got %v, want ErrOtherKey", name, err)
+		}
 	}
 	if err := e.Check(t.Context()); err != nil {
 		t.Error(err)

@@ -24,7 +24,7 @@ const (
 	farAhead = time.Hour
 )
 
-// errUnsealed: a record from before records were sealed.
+// errUnsealed: a record that everybody can open who has the store.
 var errUnsealed = errors.New("it is not sealed")
 
 // A form says what a siteRecord is of. R is a value that does not change.
@@ -106,7 +106,7 @@ func (s *siteRecord[R]) find(ctx context.Context) error {
 			case errors.Is(err, errUnsealed):
 				// Whoever could read the store knew it. And whoever can write there
 				// could choose what is in use, if this were taken.
-				s.log.Warn("a record was kept unsealed, by an older version: it is replaced, and what was made with it is refused", "record", s.what)
+				s.log.Warn("a record was kept unsealed, by an older version or without a key: it is replaced, and what was made with it is refused", "record", s.what)
 			default:
 				return fmt.Errorf("read %s: %w", s.what, err)
 			}

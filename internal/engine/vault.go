@@ -25,6 +25,10 @@ const (
 	MinKey = 32
 )
 
+// noKey is what nodes of a NATS cluster seal with that have no key: a seal in form
+// only, since everybody knows it. Who has a key takes nothing that has it.
+var noKey = usher.NewSecret("usher: no key-encryption key was given")
+
 // A vault seals what is kept that nobody may read who has the store alone. Its
 // first key seals, all open. It uses AES-256-GCM, with the name of what is sealed
 // as additional data, so that one thing cannot be put in the place of another.
@@ -65,7 +69,8 @@ func (o *Options) vault(s store) (*vault, error) {
 	}
 	if o.NATS != nil {
 		if o.Key.Empty() {
-			return nil, errors.New("no key-encryption key: whoever can read a NATS cluster would have the keys of all tickets and tokens")
+			o.Log.Warn("no key-encryption key: whoever can read the NATS account can make tickets and tokens; set engine.key to one random text on all nodes")
+			return newVault(noKey)
 		}
 		return newVault(given...)
 	}
@@ -105,7 +110,7 @@ func (v *vault) add(text usher.Secret) error {
 	if n := len(text.Reveal()); n < MinKey {
 		return fmt.Errorf("a key-encryption key of %d bytes, want at least %d", n, MinKey)
 	}
-	id, err := derive(text, "usher key-encryption key id", 8)
+	id, err := vaultKeyID(text)
 	if err != nil {
 		return err
 	}
@@ -117,8 +122,14 @@ func (v *vault) add(text usher.Secret) error {
 	if err != nil {
 		return err
 	}
-	v.keys = append(v.keys, vaultKey{hex.EncodeToString(id), aead})
+	v.keys = append(v.keys, vaultKey{id, aead})
 	return nil
+}
+
+// vaultKeyID is the id of a key-encryption key.
+func vaultKeyID(text usher.Secret) (string, error) {
+	id, err := derive(text, "usher key-encryption key id", 8)
+	return hex.EncodeToString(id), err
 }
 
 // derive makes a key for one purpose of a secret.
@@ -179,6 +190,9 @@ func (v *vault) open(name string, text []byte) (plain []byte, again bool, err er
 	defer v.mu.Unlock()
 	i := slices.IndexFunc(v.keys, func(k vaultKey) bool { return k.id == s.Key })
 	if i < 0 {
+		if id, err := vaultKeyID(noKey); err == nil && id == s.Key {
+			return nil, false, errUnsealed
+		}
 		return nil, false, fmt.Errorf("%w, with the id %.16q: %s", ErrOtherKey, s.Key, v.given())
 	}
 	k := v.keys[i]
