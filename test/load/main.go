@@ -71,7 +71,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.exchanges, "exchanges", 30000, "round trips, of 128 bytes; of 16 KiB a quarter")
 	f.IntVar(&o.tickets, "tickets", 100000, "tickets to make and redeem")
 	f.DurationVar(&o.churn, "churn", 10*time.Second, "how long connections come and go")
-	f.DurationVar(&o.settle, "settle", 3*time.Second, "how long connections idle before memory is read")
+	f.DurationVar(&o.settle, "settle", 8*time.Second, "how long connections idle before memory is read")
 	f.IntVar(&o.atOnce, "at-once", 64, "handshakes under way at one time")
 	f.StringVar(&o.usher, "usher", "", "the program usher (default: built from this tree)")
 	f.StringVar(&o.json, "json", "", "file to write all samples to")
