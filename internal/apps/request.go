@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/usher-ws/usher"
@@ -44,6 +45,10 @@ func (a *Authority) RequestToken(ctx context.Context, keyName string, r *ably.To
 
 // checkSigned checks what a signature needs to count for once and no longer.
 func (a *Authority) checkSigned(ctx context.Context, r *ably.TokenRequest, key *Key, now time.Time) error {
+	if strings.Contains(r.KeyName+r.ClientID+r.Nonce, "\n") {
+		// What is signed are lines: one field could pass for several.
+		return ably.Errorf(ably.BadRequest, "a line break in a token request")
+	}
 	if !r.SignedBy(key.Secret.Reveal()) {
 		return ably.Errorf(ably.BadCredential, "the mac does not match")
 	}

@@ -3,6 +3,7 @@ package apps_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -76,6 +77,8 @@ func TestRequestTokenRefused(t *testing.T) {
 		{"without a time", func(r *ably.TokenRequest) { r.Timestamp = 0 }, ably.BadTokenTimestamp},
 		{"of before the server", func(r *ably.TokenRequest) { r.Timestamp -= 60_000 }, ably.BadTokenTimestamp},
 		{"a short nonce", func(r *ably.TokenRequest) { r.Nonce = "123456789012345" }, ably.BadRequest},
+		{"a nonce of two lines", func(r *ably.TokenRequest) { r.Nonce = "0123456789abcdef\n0123456789abcdef" }, ably.BadRequest},
+		{"a client id of two lines", func(r *ably.TokenRequest) { r.ClientID = "me\nyou" }, ably.BadRequest},
 		{"a negative ttl", func(r *ably.TokenRequest) { r.TTL = -1 }, ably.BadParameter},
 		{"a long ttl", func(r *ably.TokenRequest) { r.TTL = 86400001 }, ably.BadParameter},
 		{"a ttl beyond all times", func(r *ably.TokenRequest) { r.TTL = 1 << 62 }, ably.BadParameter},
@@ -103,6 +106,29 @@ func TestRequestTokenRefused(t *testing.T) {
 	r := signed(func(r *ably.TokenRequest) { r.KeyName, r.Capability = narrow, `{"z":["publish"]}` })
 	if _, err := w.RequestToken(t.Context(), narrow, r, nil); !coded(err, ably.NotPermitted) || apps.Explain(err).Status != 401 {
 		t.Errorf("got %v where nothing is left, want %d", err, ably.NotPermitted)
+	}
+}
+
+// What is signed are lines. A signature for a client id of several lines is none
+// for the client id that these say where the fields are cut elsewhere.
+func TestRequestTokenCutElsewhere(t *testing.T) {
+	w := newWorld(t)
+	nonce := "0123456789abcdef"
+	r := signed(func(r *ably.TokenRequest) { r.ClientID = "you\n" + strconv.FormatInt(r.Timestamp, 10) + "\n" + nonce })
+	cut := *r
+	cut.ClientID, cut.Nonce = "you", nonce+"\n"+strconv.FormatInt(r.Timestamp, 10)+"\n"+nonce
+	if !cut.SignedBy(secret) {
+		t.Fatal("the two texts that are signed differ")
+	}
+	for name, r := range map[string]*ably.TokenRequest{"as it was signed": r, "cut elsewhere": &cut} {
+		if d, err := w.RequestToken(t.Context(), full, r, nil); !coded(err, ably.BadRequest) {
+			t.Errorf("%s: got %+v, %v, want %d", name, d, err, ably.BadRequest)
+		}
+	}
+	// Where it can only be one field a line break is fine.
+	pretty := signed(func(r *ably.TokenRequest) { r.Capability = "{\n\"a\": [\"publish\"]\n}" })
+	if _, err := w.RequestToken(t.Context(), full, pretty, nil); err != nil {
+		t.Errorf("got %v for a capability of several lines", err)
 	}
 }
 
