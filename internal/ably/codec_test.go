@@ -210,6 +210,8 @@ func TestCheck(t *testing.T) {
 		{"extras in a string", `[{"extras":"{}"}]`, ably.BadExtras},
 		{"a number as name", `[{"name":5}]`, ably.BadRequest},
 		{"an update", `[{"action":1,"serial":"s"}]`, ably.MutationDisabled},
+		{"an id of 1025 bytes", `[{"id":"` + strings.Repeat("i", 1025) + `"}]`, ably.BadRequest},
+		{"an encoding of 1025 bytes", `[{"data":"x","encoding":"` + strings.Repeat("e", 1025) + `"}]`, ably.BadRequest},
 		{"no list", `7`, ably.BadRequest},
 		{"no objects", `["a"]`, ably.BadRequest},
 		{"1001 of them", `[` + strings.Repeat(`{},`, 1000) + `{}]`, ably.TooManyMessages},
@@ -233,6 +235,21 @@ func TestCheck(t *testing.T) {
 	good, err := decode(t, ably.JSON, `{"action":14,"presence":[{"action":2},{"action":4},{"action":3,"clientId":"x"}]}`)
 	if err != nil || good.Check() != nil {
 		t.Errorf("got %v and %v, want a presence that is good", err, good.Check())
+	}
+	word := strings.Repeat("w", 1024)
+	for _, m := range []interface{ Check() *ably.ErrorInfo }{
+		&ably.Message{ID: word, Encoding: word}, &ably.PresenceMessage{Action: ably.PresenceEnter, ID: word, Encoding: word},
+	} {
+		if p := m.Check(); p != nil {
+			t.Errorf("got %v for %T with an id and encoding of 1024 bytes", p, m)
+		}
+	}
+	for _, p := range []ably.PresenceMessage{
+		{Action: ably.PresenceEnter, ID: word + "w"}, {Action: ably.PresenceLeave, Encoding: word + "w"},
+	} {
+		if bad := p.Check(); bad == nil || bad.Code != ably.BadRequest {
+			t.Errorf("got %v for 1025 bytes, want %d", bad, ably.BadRequest)
+		}
 	}
 	bad, err := decode(t, ably.JSON, `{"action":14,"presence":[{"action":1}]}`)
 	if err != nil || bad.Check() == nil {

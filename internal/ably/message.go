@@ -3,6 +3,21 @@ package ably
 // MaxMessages is how many messages one publish may have.
 const MaxMessages = 1000
 
+// maxWord is how many bytes a message's id and encoding have at most, each. They
+// do not count against the limit for messages.
+const maxWord = 1024
+
+// checkWords tells whether an id or encoding is too long, or nil.
+func checkWords(id, encoding string) *ErrorInfo {
+	switch {
+	case len(id) > maxWord:
+		return Errorf(BadRequest, "an id of more than %d bytes", maxWord)
+	case len(encoding) > maxWord:
+		return Errorf(BadRequest, "an encoding of more than %d bytes", maxWord)
+	}
+	return nil
+}
+
 // A Message is one message of a channel. One that is shared must not be changed.
 type Message struct {
 	// ID names it; a client that sends it twice with one id sends it once.
@@ -53,7 +68,7 @@ func (m *Message) Check() *ErrorInfo {
 	case m.Action != MessageCreate:
 		return Err(MutationDisabled)
 	}
-	return nil
+	return checkWords(m.ID, m.Encoding)
 }
 
 // Size is what counts against the limit for messages: name, data, client id and

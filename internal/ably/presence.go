@@ -26,12 +26,12 @@ type PresenceMessage struct {
 // Check tells what is wrong with a presence message from a client, or nil. Who
 // may send it is not its business.
 func (p *PresenceMessage) Check() *ErrorInfo {
-	switch p.Action {
-	case PresenceEnter, PresenceLeave, PresenceUpdate:
-		return p.problem
-	}
 	if p.problem != nil {
 		return p.problem
+	}
+	switch p.Action {
+	case PresenceEnter, PresenceLeave, PresenceUpdate:
+		return checkWords(p.ID, p.Encoding)
 	}
 	return Errorf(BadRequest, "a client enters, updates or leaves; action %d is none of these", p.Action)
 }
