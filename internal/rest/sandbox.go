@@ -74,7 +74,7 @@ func (c *call) createApp() (*answer, error) {
 	}
 	var spec appSpec
 	told := map[string]any{}
-	if json.Unmarshal(body, &spec) != nil || json.Unmarshal(body, &told) != nil {
+	if json.Unmarshal(body, &spec) != nil || json.Unmarshal(body, &told) != nil || told == nil {
 		return nil, ably.Errorf(ably.BadRequest, "not the description of an app")
 	}
 	registry := c.server.o.Registry

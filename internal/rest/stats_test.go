@@ -71,7 +71,7 @@ func TestSandbox(t *testing.T) {
 	w.refused(ask{"full", "DELETE", "/apps/" + app, "", false, nil}, ably.NotPermitted)
 	w.want(ask{"", "DELETE", "/apps/" + app, "", false, basic}, 200, `\[\]`)
 	w.refused(ask{"", "GET", "/channels/c", "", false, basic}, ably.BadCredential)
-	for _, body := range []string{`[]`, `{"keys":[{"capability":"{\"a\":[\"fly\"]}"}]}`} {
+	for _, body := range []string{`[]`, `null`, `{"keys":[{"capability":"{\"a\":[\"fly\"]}"}]}`} {
 		w.refused(ask{"", "POST", "/apps", body, false, nil}, ably.BadRequest)
 	}
 }
