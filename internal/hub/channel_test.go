@@ -49,6 +49,21 @@ func TestPublishReachesEveryCursor(t *testing.T) {
 	}
 }
 
+// Connections are counted while they are open, and as they are opened; one that
+// is refused was not.
+func TestConnectionsAreCounted(t *testing.T) {
+	a := newApp(t, hub.AppOptions{Limits: hub.Limits{Connections: 2}})
+	one := connect(t, a)
+	connect(t, a)
+	if _, err := a.Connect(""); err == nil {
+		t.Fatal("got no error for a third connection")
+	}
+	one.Close()
+	if n := a.Counts(); n.Connections != 1 || n.Opened != 2 {
+		t.Errorf("got %d open and %d opened, want 1 and 2", n.Connections, n.Opened)
+	}
+}
+
 func TestResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApp(t, hub.AppOptions{})

@@ -44,6 +44,7 @@ func (a *App) Connect(key string) (*Connection, error) {
 		return nil, ErrConnections
 	}
 	a.connections++
+	a.counts.opened.Add(1)
 	return c, nil
 }
 
