@@ -38,6 +38,9 @@ func (r *Registry) Grant(id *usher.Identity) (*Grant, error) {
 	if g, ok := id.Claims[grantClaim].(*Grant); ok {
 		return g, nil
 	}
+	if id.Subject == Anyone { // It is a name there, and would allow all names here.
+		return nil, fmt.Errorf("the subject of a credential: %w", ably.Errorf(ably.BadClientID, "nobody is called *"))
+	}
 	app := r.Only()
 	if app == "" {
 		return nil, fmt.Errorf("a credential that names no app, and several apps: %w", ably.Err(ably.BadCredential))

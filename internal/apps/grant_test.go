@@ -84,6 +84,9 @@ func TestGrantOfOthers(t *testing.T) {
 	if _, err := w.registry.Grant(&usher.Identity{Subject: "bob", Claims: usher.Claims{"capability": "x"}}); !coded(err, ably.TokenError) {
 		t.Errorf("got %v, want %d", err, ably.TokenError)
 	}
+	if g, err := w.registry.Grant(&usher.Identity{Subject: "*", Issuer: "x"}); !coded(err, ably.BadClientID) {
+		t.Errorf("got %+v, %v for one who is called *, want %d", g, err, ably.BadClientID)
+	}
 	if err := w.registry.Set(&apps.App{ID: "second"}); err != nil {
 		t.Fatal(err)
 	}
