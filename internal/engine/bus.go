@@ -3,10 +3,13 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/usher-ws/usher"
@@ -19,6 +22,11 @@ const (
 	noticeSubject = "notice"
 	// maxRevocations bounds how many revocations are kept at once.
 	maxRevocations = 100_000
+	// maxTokenRevocations bounds those that name a token: whoever has a token can
+	// revoke it, and must not take the room that operators need.
+	maxTokenRevocations = maxRevocations / 2
+	// tokenKey begins the keys of revocations that name a token.
+	tokenKey = "token-"
 	// renewWait is how long the answers of other nodes are waited for.
 	renewWait = 300 * time.Millisecond
 	// revokeWait bounds how long a revocation is tried to be kept.
@@ -40,7 +48,7 @@ func (e *Engine) Publish(ctx context.Context, n usher.Notice) (connections int, 
 		return 0, fmt.Errorf("publish: %w", err)
 	}
 	if n.Revocation != nil {
-		if err := e.keep(ctx, text, n.Until); err != nil {
+		if err := e.keep(ctx, revocationKey(n.Revocation), text, n.Until); err != nil {
 			return 0, err
 		}
 		ctx, cancel := context.WithTimeout(ctx, renewWait)
@@ -67,12 +75,34 @@ func (e *Engine) Publish(ctx context.Context, n usher.Notice) (connections int, 
 	return connections, nil
 }
 
-// keep writes a revocation into the bucket that all nodes watch. Its key is
-// drawn at random, so a write whose answer was lost can be repeated: what exists
-// by that key is it.
-func (e *Engine) keep(ctx context.Context, text []byte, until time.Time) error {
+// revocationKey is what a revocation is kept by. Of a token it follows from what
+// is revoked, so that the same again takes no more room; else it is drawn at
+// random.
+func revocationKey(r *usher.Revocation) string {
+	if r.Token == "" {
+		return rand.Text()
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %s %s", r.Issuer, r.Token,
+		r.IssuedBefore.UTC().Format(time.RFC3339Nano), r.Applies.UTC().Format(time.RFC3339Nano)))
+	return tokenKey + hex.EncodeToString(sum[:])
+}
+
+// roomFor reports that there is no room for one more by key.
+func (e *Engine) roomFor(key string) error {
 	if n := e.known.Load(); n >= maxRevocations {
-		return fmt.Errorf("keep revocation: %w: %d are kept, which is the bound", errFull, n)
+		return fmt.Errorf("%w: %d are kept, which is the bound", errFull, n)
+	}
+	if n := e.knownTokens.Load(); n >= maxTokenRevocations && strings.HasPrefix(key, tokenKey) {
+		return fmt.Errorf("%w: %d of tokens are kept, which is the bound", errFull, n)
+	}
+	return nil
+}
+
+// keep writes a revocation into the bucket that all nodes watch. A write whose
+// answer was lost can be repeated: what exists by that key is it.
+func (e *Engine) keep(ctx context.Context, key string, text []byte, until time.Time) error {
+	if err := e.roomFor(key); err != nil {
+		return fmt.Errorf("keep revocation: %w", err)
 	}
 	// A store that takes no more of one thing may have room for this.
 	if _, err := e.store.down(); err != nil && !errors.Is(err, errFull) {
@@ -80,7 +110,6 @@ func (e *Engine) keep(ctx context.Context, text []byte, until time.Time) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, revokeWait)
 	defer cancel()
-	key := rand.Text()
 	for {
 		left := until.Round(0).Sub(time.Now().Round(0))
 		if left <= 0 {
@@ -128,7 +157,7 @@ func (e *Engine) Subscribe(ctx context.Context, deliver func(usher.Notice) int) 
 	unwatch, err := e.revocations.watch(ctx, func(r entry) {
 		if r.removed { // Whoever heard of it knows until when it counts.
 			m.removed(mending, r.key)
-			e.known.Store(m.count())
+			e.count(m)
 			return
 		}
 		n, err := decodeNotice(r.value)
@@ -137,7 +166,7 @@ func (e *Engine) Subscribe(ctx context.Context, deliver func(usher.Notice) int) 
 			return
 		}
 		m.has(r.key, keptRevocation{r.value, n.Until})
-		e.known.Store(m.count())
+		e.count(m)
 		deliver(n)
 	})
 	if err != nil {
@@ -152,6 +181,13 @@ func (e *Engine) Subscribe(ctx context.Context, deliver func(usher.Notice) int) 
 		stopMending()
 		m.wait()
 	}, nil
+}
+
+// count notes how many revocations there are.
+func (e *Engine) count(m *mender) {
+	all, tokens := m.count()
+	e.known.Store(all)
+	e.knownTokens.Store(tokens)
 }
 
 // writeBack writes a revocation that the store has lost. Other nodes may as well:

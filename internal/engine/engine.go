@@ -82,6 +82,7 @@ type Engine struct {
 	spent       rememberer
 	revocations bucket
 	known       atomic.Int64 // How many revocations are kept, as far as this node has heard.
+	knownTokens atomic.Int64 // Those of them that name a token.
 	keys        *Keys
 	vault       *vault
 	shared      bucket // Of secrets and signing keys.

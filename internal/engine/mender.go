@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -21,6 +22,8 @@ type mender struct {
 	// Guarded by mu.
 	kept map[string]keptRevocation // Of which the store has told, by key.
 	lost map[string]keptRevocation
+	// How many of kept name a token.
+	tokens int64
 	// The goroutine that writes back, or nil.
 	busy chan struct{}
 }
@@ -41,15 +44,18 @@ func newMender(write func(context.Context, string, keptRevocation) error, log *s
 func (m *mender) has(key string, r keptRevocation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if _, ok := m.kept[key]; !ok && strings.HasPrefix(key, tokenKey) {
+		m.tokens++
+	}
 	m.kept[key] = r
 	delete(m.lost, key)
 }
 
-// count returns how many there are.
-func (m *mender) count() int64 {
+// count returns how many there are, and how many of them name a token.
+func (m *mender) count() (all, tokens int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return int64(len(m.kept))
+	return int64(len(m.kept)), m.tokens
 }
 
 // removed notes that the store has it no more, and has it written back if its
@@ -58,6 +64,9 @@ func (m *mender) removed(ctx context.Context, key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, ok := m.kept[key]
+	if ok && strings.HasPrefix(key, tokenKey) {
+		m.tokens--
+	}
 	delete(m.kept, key)
 	// The store ends what is over with the second, by its own clock.
 	if !ok || time.Until(r.until) < mendPause {

@@ -62,6 +62,19 @@ func TestRFC7009(t *testing.T) {
 			}
 			good(t, "its refresh token", s.refresh(one.get("refresh_token")))
 		}},
+		scenario{"2.1 an access token twice is told twice, and kept once", func(t *testing.T, s *site) {
+			token := s.user("alice").get("access_token")
+			for range 2 {
+				s.as(issuer.RevokePath, "", "token", token)
+				if s.active(token) {
+					t.Error("want it inactive, also within the second that it was issued in")
+				}
+				time.Sleep(time.Minute)
+			}
+			if got := s.live.revoked; len(got) != 2 || got[0] != got[1] {
+				t.Errorf("got %+v, want the same revocation twice", got)
+			}
+		}},
 		scenario{"2.1 the hint may be wrong, or unknown", func(t *testing.T, s *site) {
 			for _, hint := range []string{"access_token", "refresh_token", "nonsense"} {
 				tokens := s.user("alice")

@@ -33,7 +33,9 @@ func (i *Issuer) revoke(ctx context.Context, q *request) (any, error) {
 	if named != "" && named != id.Claims.String("client_id") {
 		return nil, bad(codeNotAllowed, "the token is another client's")
 	}
-	n, err := i.o.Live.Revoke(ctx, usher.Revocation{Token: id.Token, Issuer: i.o.Name, Reason: "the access token was revoked"})
+	// The same each time that this token is revoked, so that it is kept once.
+	r := usher.Revocation{Token: id.Token, Issuer: i.o.Name, IssuedBefore: id.Issued.Add(1), Reason: "the access token was revoked"}
+	n, err := i.o.Live.Revoke(ctx, r)
 	if err != nil {
 		return nil, err
 	}
