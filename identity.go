@@ -49,6 +49,15 @@ func (c Claims) String(name string) string {
 	return s
 }
 
+// claimProvider is the claim that names the issuer of the credential which this
+// one was made for, as by a token exchange.
+const claimProvider = "idp"
+
+// vouchedBy reports whether who it is rests on that issuer's word.
+func (id *Identity) vouchedBy(issuer string) bool {
+	return id.Issuer == issuer || id.Claims.String(claimProvider) == issuer
+}
+
 // errNoIdentity is a fault of whoever put the server together: no credential
 // would change it.
 var errNoIdentity = fmt.Errorf("%w: request did not come through a guard", errFault)

@@ -105,7 +105,10 @@ func (g *register) refuses(id *Identity, now time.Time) error {
 	if len(g.entries) == 0 {
 		return nil
 	}
-	for _, name := range [...]revokedName{{'s', id.Subject}, {'i', id.Session}, {'t', id.Token}, {'r', id.Issuer}} {
+	names := [...]revokedName{
+		{'s', id.Subject}, {'i', id.Session}, {'t', id.Token}, {'r', id.Issuer}, {'r', id.Claims.String(claimProvider)},
+	}
+	for _, name := range names {
 		for _, e := range g.entries[name] {
 			if err := e.refuses(id, now); err != nil {
 				return err
@@ -117,7 +120,7 @@ func (g *register) refuses(id *Identity, now time.Time) error {
 
 func (e *revoked) refuses(id *Identity, now time.Time) error {
 	switch {
-	case !now.Before(e.ends), e.issuer != "" && e.issuer != id.Issuer:
+	case !now.Before(e.ends), e.issuer != "" && !id.vouchedBy(e.issuer):
 		return nil
 	case !id.Issued.IsZero():
 		if id.Issued.Before(e.before) {

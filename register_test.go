@@ -19,7 +19,7 @@ type modeled struct {
 func (m *modeled) covers(id *Identity) bool {
 	r := &m.Revocation
 	return (r.Subject == "" || r.Subject == id.Subject) && (r.Session == "" || r.Session == id.Session) &&
-		(r.Token == "" || r.Token == id.Token) && (r.Issuer == "" || r.Issuer == id.Issuer)
+		(r.Token == "" || r.Token == id.Token) && (r.Issuer == "" || r.Issuer == id.Issuer || r.Issuer == id.Claims["idp"])
 }
 
 // refuses is the rule for one revocation, word for word.
@@ -72,6 +72,9 @@ func TestRegisterProperty(t *testing.T) {
 				id := &Identity{
 					Subject: names.Draw(t, "subject"), Issuer: names.Draw(t, "of"), Session: names.Draw(t, "session"),
 					Token: names.Draw(t, "token"), Recheck: rapid.Bool().Draw(t, "recheck"),
+				}
+				if provider := names.Draw(t, "idp"); provider != "" {
+					id.Claims = Claims{"idp": provider}
 				}
 				if rapid.Bool().Draw(t, "dated") {
 					id.Issued = now.Add(-minutes("age", 0, 40))

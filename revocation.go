@@ -19,7 +19,8 @@ type Revocation struct {
 	Session string `json:"session,omitempty"`
 	// Token is the one credential that is meant (the claim "jti").
 	Token string `json:"token,omitempty"`
-	// Issuer is whose credentials are meant (the claim "iss").
+	// Issuer is whose credentials are meant (the claim "iss"), and those that
+	// another issuer made for one of its own (the claim "idp").
 	Issuer string `json:"issuer,omitempty"`
 	// Reason is for the log and whoever looks up an explain id. Clients never
 	// see it. At most 256 bytes. Default: none.
@@ -174,7 +175,7 @@ func (s *Sessions) concerned(n Notice) []*lease {
 // matches reports whether r is about the credential that id comes from.
 func (r *Revocation) matches(id *Identity) bool {
 	switch {
-	case r.Issuer != "" && r.Issuer != id.Issuer,
+	case r.Issuer != "" && !id.vouchedBy(r.Issuer),
 		r.Subject != "" && r.Subject != id.Subject,
 		r.Session != "" && r.Session != id.Session,
 		r.Token != "" && r.Token != id.Token:

@@ -22,6 +22,9 @@ func TestRevoke(t *testing.T) {
 		"alice at other": {Subject: "alice", Issuer: other, Session: "s2", Token: "t2"},
 		"bob at login":   {Subject: "bob", Issuer: login, Session: "s2", Token: "t3"},
 		"bob at other":   {Subject: "bob", Issuer: other, Session: "s1", Token: "t1"},
+		// Of tokens that were exchanged for another issuer's.
+		"dan by idp":  {Subject: "dan", Issuer: "https://ours.test", Session: "s3", Token: "t4", Claims: usher.Claims{"idp": "https://idp.test"}},
+		"dora by idp": {Subject: "dora", Issuer: "https://ours.test", Session: "s4", Token: "t5", Claims: usher.Claims{"idp": "https://idp.test"}},
 	}
 	tests := []struct {
 		name   string
@@ -35,6 +38,11 @@ func TestRevoke(t *testing.T) {
 		{"token", usher.Revocation{Token: "t1"}, []string{"alice at login", "bob at other"}},
 		{"token of issuer", usher.Revocation{Token: "t1", Issuer: other}, []string{"bob at other"}},
 		{"issuer", usher.Revocation{Issuer: login}, []string{"alice at login", "bob at login"}},
+		{"issuer of what was exchanged", usher.Revocation{Issuer: "https://idp.test"}, []string{"dan by idp", "dora by idp"}},
+		{"subject of such an issuer", usher.Revocation{Subject: "dan", Issuer: "https://idp.test"}, []string{"dan by idp"}},
+		{"session of such an issuer", usher.Revocation{Session: "s4", Issuer: "https://idp.test"}, []string{"dora by idp"}},
+		{"session of who exchanged", usher.Revocation{Session: "s4", Issuer: "https://ours.test"}, []string{"dora by idp"}},
+		{"session of another issuer", usher.Revocation{Session: "s4", Issuer: other}, nil},
 		{"nobody who is there", usher.Revocation{Subject: "carol"}, nil},
 		{"name of another kind", usher.Revocation{Subject: "s1"}, nil},
 		{"subject of nobody's issuer", usher.Revocation{Subject: "alice", Issuer: "https://third.test"}, nil},

@@ -114,6 +114,22 @@ func TestReuseClosesSockets(t *testing.T) {
 	}
 }
 
+// A logout at the provider ends what its tokens were exchanged for.
+func TestProviderRevokesExchanged(t *testing.T) {
+	s := exchanging(t)
+	a := s.as(issuer.TokenPath, "app", "grant_type", exchange, "subject_token", "id-token", "subject_token_type", issuer.TypeIDToken, "scope", "read")
+	c := dial(t, s.chat(), a.get("access_token"))
+	says(t, c, "alice read")
+	r := usher.Revocation{Session: "login-1", Issuer: "https://login.example", IssuedBefore: time.Now().Add(time.Second)}
+	if n, err := s.live.Sessions.Revoke(t.Context(), r); n != 1 || err != nil {
+		t.Errorf("got %d connections, %v, want 1", n, err)
+	}
+	ends(t, c, usher.CloseUnauthenticated, "revoked")
+	if s.active(a.get("access_token")) {
+		t.Error("the exchanged token is still active")
+	}
+}
+
 // So does a page that logs out.
 func TestRevokeClosesSockets(t *testing.T) {
 	s := newSite(t)
