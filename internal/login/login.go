@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -36,6 +37,8 @@ type Login struct {
 	tokens   *usher.JWT // Judges ID tokens.
 	logouts  *usher.JWT // Judges logout tokens.
 	checks   *oidc.IDTokenVerifier
+
+	nameless sync.Once // Warns of sessions that the provider does not name.
 }
 
 var (

@@ -1,8 +1,10 @@
 package login_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -240,6 +242,35 @@ func TestStoreDown(t *testing.T) {
 	n.mustVerify(t, cookie)
 	if b.session(n).Empty() {
 		t.Error("the cookie is gone, so that nobody can log out any more")
+	}
+}
+
+// Who hangs up while the configuration is read does not spoil it for others.
+func TestProviderAskedForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, nil)
+		n.fake.set(func(f *fake) { f.slow = time.Second })
+		ctx, hangUp := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer hangUp()
+		n.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", site+login.LoginPath, nil))
+		newBrowser(t).login(n)
+	})
+}
+
+// A provider that does not name its sessions is told of once.
+func TestProviderNamesNoSessions(t *testing.T) {
+	const about = "does not name its sessions"
+	n := newNode(t, nil)
+	newBrowser(t).login(n)
+	if strings.Contains(n.logs.String(), about) {
+		t.Errorf("warned of a session with a name:\n%s", n.logs)
+	}
+	n.fake.set(func(f *fake) { f.claims = map[string]any{"sid": nil} })
+	for range 2 {
+		newBrowser(t).login(n)
+	}
+	if got := strings.Count(n.logs.String(), about); got != 1 {
+		t.Errorf("warned %d times, want once:\n%s", got, n.logs)
 	}
 }
 

@@ -113,9 +113,10 @@ func (p *provider) get(ctx context.Context) (*described, error) {
 	return nil, fmt.Errorf("%w: %w", usher.ErrUnavailable, p.err)
 }
 
-// ask reads the configuration, which must be that of our issuer.
+// ask reads the configuration, which must be that of our issuer. It is read for
+// all: that who asks hangs up does not end it.
 func (p *provider) ask(ctx context.Context) (*described, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	found, err := oidc.NewProvider(p.context(ctx), p.options.Issuer)
 	if err != nil {
