@@ -29,14 +29,17 @@ type accessToken struct {
 	provider    string // Who vouched for the subject, if it was a token of another issuer.
 	audience    []string
 	permissions usher.Permissions
+	since       time.Time // When what it is exchanged for was issued; zero: now.
 	issued      time.Time
 	expires     time.Time
 }
 
 // lasting sets the times: exp has whole seconds, and the token is good for as
 // long as was said. It ends no later than limit, if that is not zero; its error
-// is that this is now.
-func (t *accessToken) lasting(now time.Time, d time.Duration, limit time.Time) error {
+// is that this is now. The token is as old as what it is exchanged for, so that what
+// revokes the one revokes the other, also where that is not heard of yet; but not
+// so old that it would be refused within its life, as what is older than keep is.
+func (t *accessToken) lasting(now time.Time, d time.Duration, limit time.Time, keep time.Duration) error {
 	t.issued = now.Truncate(time.Second)
 	t.expires = now.Add(d + time.Second - 1).Truncate(time.Second)
 	if !limit.IsZero() && t.expires.After(limit) {
@@ -44,6 +47,15 @@ func (t *accessToken) lasting(now time.Time, d time.Duration, limit time.Time) e
 	}
 	if t.expires.Sub(now) < time.Second {
 		return bad(codeGrant, "what the token would be for ends now")
+	}
+	if !t.since.IsZero() {
+		oldest := t.expires.Add(-keep)
+		if t.since.After(oldest) {
+			oldest = t.since
+		}
+		if oldest.Before(t.issued) {
+			t.issued = oldest.Truncate(time.Second)
+		}
 	}
 	return nil
 }
@@ -150,4 +162,35 @@ func (v verifying) Keys(_ context.Context, kid string) ([]usher.Key, error) {
 		}
 	}
 	return nil, nil
+}
+
+// tokens judge access tokens. Their life is bounded, or a token that was made with
+// a stolen key would open what outlives the key.
+type tokens struct {
+	jwt  *usher.JWT
+	most time.Duration // From iat to exp.
+}
+
+func (i *Issuer) tokens(audience string) tokens {
+	v := &usher.JWT{Issuer: i.o.Name, Audience: audience, Keys: verifying{i.o.Signing}, Types: []string{accessTokenType}}
+	// None of ours has more: neither MaxAccessToken nor the age that a token
+	// inherits makes it longer than Keep, but for the second that exp is rounded up.
+	return tokens{v, i.o.Keep + time.Second}
+}
+
+// Validate is [usher.JWT.Validate].
+func (t tokens) Validate() error { return t.jwt.Validate() }
+
+// Verify is [usher.JWT.Verify], for tokens that live as long as ours at most.
+func (t tokens) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, error) {
+	id, err := t.jwt.Verify(ctx, c)
+	switch {
+	case err != nil:
+		return nil, err
+	case id.Issued.IsZero():
+		return nil, errors.New("verify access token: no iat")
+	case id.Expires.Sub(id.Issued) > t.most:
+		return nil, errors.New("verify access token: longer than any of ours")
+	}
+	return id, nil
 }

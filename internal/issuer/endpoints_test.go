@@ -153,7 +153,7 @@ func TestRFC7662(t *testing.T) {
 		if got := sortedKeys(a.body); fmt.Sprint(got) != fmt.Sprint(want) || a.body["active"] != true {
 			t.Errorf("2.2: got %s, want the members %v", a.text, want)
 		}
-		if a.get("sub") != "alice" || a.get("scope") != "read" || a.get("client_id") != "app" || a.get("sid") != "s1" {
+		if a.get("sub") != "alice" || a.get("scope") != "read" || a.get("client_id") != "app" || a.get("sid") != "app.s1" {
 			t.Errorf("2.2: got %s", a.text)
 		}
 		inactive := func(what, client, token string) {
@@ -169,7 +169,7 @@ func TestRFC7662(t *testing.T) {
 		inactive("2.2 a resource that may not know", "reader", access)
 		inactive("2 a refresh token lets nobody in", "app", tokens.get("refresh_token"))
 		time.Sleep(time.Second)
-		if _, err := s.live.Sessions.Revoke(t.Context(), usher.Revocation{Session: "s1"}); err != nil {
+		if _, err := s.live.Sessions.Revoke(t.Context(), usher.Revocation{Session: "app.s1"}); err != nil {
 			t.Fatal(err)
 		}
 		inactive("2.2 revoked", "app", access)

@@ -69,7 +69,7 @@ func (i *Issuer) exchange(ctx context.Context, q *request) (any, error) {
 	if t.audience, err = i.audience(q, client); err != nil {
 		return nil, err
 	}
-	if err := t.lasting(now, lifetime, ends); err != nil {
+	if err := t.lasting(now, lifetime, ends, i.o.Keep); err != nil {
 		return nil, err
 	}
 	text, _, err := i.sign(t)
@@ -110,9 +110,9 @@ func (i *Issuer) subject(ctx context.Context, q *request, t *accessToken) (ends 
 		return ends, bad(codeRequest, "subject_token or subject_token_type is missing")
 	}
 	if kind == TypeSubject {
-		t.subject, t.session = text, q.text("session")
-		if t.session == "" {
-			t.session = rand.Text()
+		t.subject, t.session = text, rand.Text()
+		if name := q.text("session"); name != "" {
+			t.session = t.client + "." + name // Or it could end the session of another client's.
 		}
 	} else if ends, err = i.vouched(ctx, q, t, usher.NewSecret(text), kind); err != nil {
 		return ends, err
@@ -147,7 +147,7 @@ func (i *Issuer) vouched(ctx context.Context, q *request, t *accessToken, token 
 	case time.Until(id.Expires) < 2*time.Second: // Ours would be good for no whole second.
 		return time.Time{}, bad(codeRequest, "the subject_token ends now, or does not say when")
 	}
-	t.subject, t.session, t.provider = id.Subject, id.Session, id.Issuer
+	t.subject, t.session, t.provider, t.since = id.Subject, id.Session, id.Issuer, id.Issued
 	if session := q.text("session"); session != "" && session != id.Session {
 		return time.Time{}, bad(codeRequest, "the subject_token is of another session")
 	}

@@ -2,9 +2,11 @@ package issuer_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/usher-ws/usher"
@@ -137,11 +139,15 @@ func TestExchange(t *testing.T) {
 	if p, err = id.Permissions(); err != nil || p.Scope() != "write" || p.Capability() != `{"chat:bob":["publish"]}` {
 		t.Errorf("got %v, %v, want what was asked for", p, err)
 	}
-	if id.Session != "s2" || some.body["expires_in"] != 120.0 {
+	if id.Session != "app.s2" || some.body["expires_in"] != 120.0 {
 		t.Errorf("got %s, want the session and the time that were asked for", some.text)
 	}
-	if a := s.refresh(some.get("refresh_token")); a.body["expires_in"] != 120.0 || a.get("session") != "s2" {
+	if a := s.refresh(some.get("refresh_token")); a.body["expires_in"] != 120.0 || a.get("session") != "app.s2" {
 		t.Errorf("got %s, want the same of the next", a.text)
+	}
+	theirs := s.as(issuer.TokenPath, "other", "grant_type", exchange, "subject_token", "bob", "subject_token_type", issuer.TypeSubject, "session", "s2")
+	if got := theirs.get("session"); got != "other.s2" {
+		t.Errorf("got the session %q for another client, want one of its own", got)
 	}
 	foreign := s.as(issuer.TokenPath, "app", "grant_type", exchange, "subject_token", "access-token", "subject_token_type", issuer.TypeAccessToken)
 	id = s.must(foreign.get("access_token"))
@@ -153,4 +159,85 @@ func TestExchange(t *testing.T) {
 	}
 	s.post(issuer.TokenPath, "app", "grant_type", exchange, "subject_token", "access-token", "subject_token_type", issuer.TypeAccessToken).
 		wants(t, "revoked", http.StatusBadRequest, "invalid_request")
+}
+
+// A token is as old as what it is exchanged for: what revokes that revokes it, also
+// where it is heard of later. It is good for all of its life all the same.
+func TestExchangeInheritsAge(t *testing.T) {
+	for name, tt := range map[string]struct {
+		age     time.Duration
+		undated bool
+		recheck bool
+		want    time.Duration
+	}{
+		"fresh":                    {0, false, false, 0},
+		"of the future":            {-20 * time.Second, false, false, 0},
+		"old":                      {3 * time.Hour, false, false, 3 * time.Hour},
+		"as old as can be":         {24 * time.Hour, false, false, 24*time.Hour - 10*time.Minute},
+		"asked about, and ancient": {1000 * time.Hour, false, true, 24*time.Hour - 10*time.Minute},
+		"without a time":           {0, true, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				now := time.Now()
+				subject := usher.Identity{Subject: "alice", Session: "login-1", Issued: now.Add(-tt.age), Expires: now.Add(time.Hour), Recheck: tt.recheck}
+				if tt.undated {
+					subject.Issued = time.Time{}
+				}
+				s := newSite(t, func(o *issuer.Options) {
+					o.Subjects = map[string]usher.Verifier{issuer.TypeAccessToken: knows("access-token", subject)}
+				})
+				a := s.as(issuer.TokenPath, "app", "grant_type", exchange, "subject_token", "access-token", "subject_token_type", issuer.TypeAccessToken)
+				id := s.must(a.get("access_token"))
+				if got := now.Sub(id.Issued); got != tt.want || a.body["expires_in"] != 600.0 {
+					t.Errorf("got a token %v old for %v s, want %v and 600 s", got, a.body["expires_in"], tt.want)
+				}
+				time.Sleep(10*time.Minute - time.Second)
+				if err := s.live.Admits(s.must(a.get("access_token"))); err != nil {
+					t.Errorf("within its life: got %v", err)
+				}
+				if tt.age <= 0 {
+					return
+				}
+				// Somebody else's node has revoked it before the exchange.
+				if _, err := s.live.Sessions.Revoke(t.Context(), usher.Revocation{Subject: "alice", IssuedBefore: now.Add(-time.Minute)}); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.live.Admits(id); !errors.Is(err, usher.ErrRevoked) {
+					t.Errorf("revoked before the exchange: got %v, want ErrRevoked", err)
+				}
+			})
+		})
+	}
+}
+
+// With a stolen key nobody makes what lives longer than tokens of ours do.
+func TestTokensAreBounded(t *testing.T) {
+	s := newSite(t)
+	now := time.Now().Truncate(time.Second)
+	for what, tt := range map[string]struct {
+		issued, expires any
+		good            bool
+	}{
+		"as ours":              {now.Unix(), now.Add(time.Hour).Unix(), true},
+		"of an old subject":    {now.Add(-23 * time.Hour).Unix(), now.Add(time.Hour).Unix(), true},
+		"longer":               {now.Unix(), now.Add(24*time.Hour + 2*time.Second).Unix(), false},
+		"until the year 9999":  {now.Unix(), int64(253402300799), false},
+		"without iat":          {nil, now.Add(time.Hour).Unix(), false},
+		"with iat as a string": {"now", now.Add(time.Hour).Unix(), false},
+		"with iat before all":  {-1, now.Add(time.Hour).Unix(), false},
+		"with iat after all":   {int64(253402300799), int64(253402300799), false},
+	} {
+		claims := map[string]any{"iss": name, "sub": "alice", "aud": audience, "client_id": "app", "jti": "j1", "exp": tt.expires}
+		if tt.issued != nil {
+			claims["iat"] = tt.issued
+		}
+		text := s.signed("at+jwt", claims)
+		if _, err := s.subjectOf(text); (err == nil) != tt.good {
+			t.Errorf("%s: got %v, want good: %t", what, err, tt.good)
+		}
+		if got := s.active(text); got != tt.good {
+			t.Errorf("%s: got active: %t, want %t", what, got, tt.good)
+		}
+	}
 }

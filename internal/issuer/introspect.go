@@ -53,8 +53,8 @@ func (i *Issuer) accessToken(ctx context.Context, token usher.Secret) (*usher.Id
 	if len(audiences) == 0 {
 		return nil, nil
 	}
-	v := i.Tokens(audiences[0])
-	v.Cache = -1 // It is asked once.
+	v := i.tokens(audiences[0])
+	v.jwt.Cache = -1 // It is asked once.
 	id, err := v.Verify(ctx, usher.Credential{Kind: usher.KindToken, Secret: token})
 	switch {
 	case errors.Is(err, usher.ErrUnavailable):

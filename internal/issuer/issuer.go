@@ -62,9 +62,7 @@ func (i *Issuer) Endpoints() map[string]http.Handler {
 
 // Tokens returns what judges the issuer's access tokens that are for audience:
 // for the carriers of routes.
-func (i *Issuer) Tokens(audience string) *usher.JWT {
-	return &usher.JWT{Issuer: i.o.Name, Audience: audience, Keys: verifying{i.o.Signing}, Types: []string{accessTokenType}}
-}
+func (i *Issuer) Tokens(audience string) usher.Verifier { return i.tokens(audience) }
 
 // A request is a form that was sent to an endpoint.
 type request struct {

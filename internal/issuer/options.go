@@ -21,6 +21,8 @@ const (
 	DefaultRefreshIdle     = 14 * 24 * time.Hour
 	DefaultRefreshLifetime = 90 * 24 * time.Hour
 	DefaultGrace           = 5 * time.Second
+
+	defaultKeep = 24 * time.Hour
 )
 
 // Options say what an Issuer issues, and with what.
@@ -36,6 +38,9 @@ type Options struct {
 	AccessToken time.Duration
 	// MaxAccessToken is the most that a client can ask for. Default: an hour.
 	MaxAccessToken time.Duration
+	// Keep is how long Live remembers revocations. No access token is good for
+	// longer, from its iat on. Default: 24 hours, or MaxAccessToken if that is more.
+	Keep time.Duration
 	// RefreshIdle is how long a refresh token is good that is not used.
 	// Default: 14 days.
 	RefreshIdle time.Duration
@@ -88,7 +93,7 @@ func (o *Options) complete() error {
 	switch {
 	case o.Clients == nil, o.Signing == nil, o.Grants == nil, o.Secret == nil, o.Live == nil:
 		return errors.New("clients, signing, grants, secret and live are required")
-	case min(o.AccessToken, o.MaxAccessToken, o.RefreshIdle, o.RefreshLifetime, o.Grace) < 0:
+	case min(o.AccessToken, o.MaxAccessToken, o.RefreshIdle, o.RefreshLifetime, o.Grace, o.Keep) < 0:
 		return errors.New("a time is negative; leave it 0 for its default")
 	}
 	for kind, v := range o.Subjects {
@@ -107,6 +112,9 @@ func (o *Options) complete() error {
 			*option = fallback
 		}
 	}
+	if o.Keep == 0 {
+		o.Keep = max(defaultKeep, o.MaxAccessToken)
+	}
 	if o.Audience == "" {
 		o.Audience = o.Name
 	}
@@ -121,6 +129,8 @@ func (o *Options) complete() error {
 		return errors.New("access tokens must be good for a second at least")
 	case o.AccessToken > o.MaxAccessToken:
 		return fmt.Errorf("access tokens of %v, and at most %v", o.AccessToken, o.MaxAccessToken)
+	case o.MaxAccessToken > o.Keep:
+		return fmt.Errorf("access tokens of at most %v, and revocations are kept for %v", o.MaxAccessToken, o.Keep)
 	case o.RefreshIdle <= o.Grace, o.RefreshLifetime < o.RefreshIdle:
 		return fmt.Errorf("refresh tokens of %v, of families of %v, with %v of grace", o.RefreshIdle, o.RefreshLifetime, o.Grace)
 	}

@@ -159,7 +159,7 @@ func (r *refreshing) accessToken(ctx context.Context, f *family) (t *accessToken
 		}
 		lifetime = min(lifetime, f.Lifetime)
 	}
-	err = t.lasting(r.now, lifetime, f.Ends)
+	err = t.lasting(r.now, lifetime, f.Ends, i.o.Keep)
 	return t, narrowed, err
 }
 

@@ -54,7 +54,7 @@ func TestRFC9700Rotation(t *testing.T) {
 			dead(t, "the thief's use", s.refresh(stolen))
 			dead(t, "the owner's next use", s.refresh(owner))
 			dead(t, "and again", s.refresh(owner))
-			if got := s.live.revoked; len(got) != 1 || got[0].Session != "s1" || got[0].Issuer != name {
+			if got := s.live.revoked; len(got) != 1 || got[0].Session != "app.s1" || got[0].Issuer != name {
 				t.Errorf("got revocations %+v, want one of the session", got)
 			}
 			if !strings.Contains(s.log.String(), "level=WARN") {

@@ -21,12 +21,12 @@ func TestRemember(t *testing.T) {
 		{"subject of ours", usher.Revocation{Subject: "alice", Issuer: name}, true},
 		{"subject of another issuer", usher.Revocation{Subject: "alice", Issuer: "https://else.example"}, false},
 		{"another subject", usher.Revocation{Subject: "bob"}, false},
-		{"session", usher.Revocation{Session: "s1"}, true},
-		{"another session", usher.Revocation{Session: "s2"}, false},
+		{"session", usher.Revocation{Session: "app.s1"}, true},
+		{"another session", usher.Revocation{Session: "app.s2"}, false},
 		{"issuer", usher.Revocation{Issuer: name}, true},
 		{"another issuer", usher.Revocation{Issuer: "https://else.example"}, false},
 		{"a token", usher.Revocation{Token: "t1"}, false},
-		{"a subject called as a session is", usher.Revocation{Subject: "s1"}, false},
+		{"a subject called as a session is", usher.Revocation{Subject: "app.s1"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -93,7 +93,7 @@ func (i *Issuer) forClient(ctx context.Context, q *request) (any, error) {
 	if t.audience, err = i.audience(q, client); err != nil {
 		return nil, err
 	}
-	if err := t.lasting(now, lifetime, time.Time{}); err != nil {
+	if err := t.lasting(now, lifetime, time.Time{}, i.o.Keep); err != nil {
 		return nil, err
 	}
 	text, _, err := i.sign(t)

@@ -71,7 +71,7 @@ func (b *builder) makeIssuer(st *site) error {
 	}
 	made, err := issuer.New(issuer.Options{
 		Name: c.Name, Audience: c.Audience, AccessToken: c.AccessToken, MaxAccessToken: c.MaxAccessToken,
-		RefreshIdle: c.RefreshIdle, RefreshLifetime: c.RefreshLifetime, Grace: c.Grace,
+		Keep: b.config.Sessions.KeepRevocations, RefreshIdle: c.RefreshIdle, RefreshLifetime: c.RefreshLifetime, Grace: c.Grace,
 		Clients: clients{b.kept}, Signing: signingKeys{b.kept}, Grants: families{b.kept},
 		Secret:   func() usher.Secret { return b.engine.Secrets().Refresh() },
 		Subjects: subjects, Live: b.live(), Origins: c.Origins, Guesses: &b.kept.guesses, Address: b.address(), Log: b.log,
