@@ -2,6 +2,7 @@ package hub
 
 import (
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -111,12 +112,17 @@ func (e *Entry) Encoded(form int, encode func(*Entry) []byte) []byte {
 }
 
 // Key is by what an entry that is appended again is known: the first message's
-// id, which is all that makes a publish the same.
+// id, which is all that makes a publish the same. Ids that begin with their own
+// connection's are apart: nobody else can use them up.
 func (e *Entry) Key() string {
 	if e.Kind == Presence {
 		return "p" + e.Messages[0].ID
 	}
-	return "m" + e.Messages[0].ID
+	id := e.Messages[0].ID
+	if e.ConnectionID != "" && strings.HasPrefix(id, e.ConnectionID+":") {
+		return "c" + id
+	}
+	return "m" + id
 }
 
 // Serial is the serial of a message of the entry.
