@@ -43,6 +43,10 @@ func (t *transport) attach(p *ably.ProtocolMessage) {
 		t.change(old, c, p)
 		return
 	}
+	if as := t.attachedAs(c.hub); as != "" {
+		t.channelError(p.Channel, ably.Errorf(ably.BadRequest, "attached already as %q", as))
+		return
+	}
 	info = t.begin(c, p)
 	switch {
 	case info == nil:
@@ -51,6 +55,21 @@ func (t *transport) attach(p *ably.ProtocolMessage) {
 	default:
 		t.channelError(p.Channel, info)
 	}
+}
+
+// attachedAs is the name by which the client is attached to a channel of the
+// hub, or empty. It may have others for it, of which it has one at a time: the
+// hub knows one attachment.
+func (t *transport) attachedAs(name string) string {
+	if t.state.conn.Attachment(name) == nil {
+		return ""
+	}
+	for _, c := range t.channels {
+		if c.hub == name {
+			return c.name
+		}
+	}
+	return ""
 }
 
 // wanted reads what the client asks for, and what it may have of that.
