@@ -72,7 +72,7 @@ func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, 
 		m.ConnectionID, m.ID = c.id, base+":"+strconv.Itoa(len(out))
 		out = append(out, m)
 	}
-	if more > 0 && exceeds(present+more, ch.space.Members) {
+	if more > 0 && exceeds(max(present, len(noted))+more, ch.space.Members) {
 		return nil, ErrMembers
 	}
 	if noted == nil && len(out) > 0 {

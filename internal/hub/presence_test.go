@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -143,6 +144,23 @@ func TestMemberLimit(t *testing.T) {
 	wantError(t, present(c, "chat", "c:2", hub.Update, "b"), nil)
 	wantError(t, present(c, "chat", "c:3", hub.Leave, "a"), nil)
 	wantError(t, present(c, "chat", "c:4", hub.Enter, "c"), nil)
+}
+
+// A lateLog does not tell of what it has taken.
+type lateLog struct{ hub.MemoryLog }
+
+func (l *lateLog) Follow(ctx context.Context, n hub.Name, _ func(*hub.Entry), lost func()) (hub.Position, func(), error) {
+	return l.MemoryLog.Follow(ctx, n, func(*hub.Entry) {}, lost)
+}
+
+// Those whom the log has yet to tell of count too.
+func TestMemberLimitBeforeTheLogTells(t *testing.T) {
+	a := newAppOver(t, new(lateLog), hub.AppOptions{Namespaces: map[string]hub.Namespace{"": {Members: 2}}})
+	c := connect(t, a)
+	attach(t, c, "chat", hub.Attaching{})
+	wantError(t, present(c, "chat", "c:0", hub.Enter, "a"), nil)
+	wantError(t, present(c, "chat", "c:1", hub.Enter, "b"), nil)
+	wantError(t, present(c, "chat", "c:2", hub.Enter, "c"), hub.ErrMembers)
 }
 
 // A log that is out of reach refuses, and what has to be is made up for.
