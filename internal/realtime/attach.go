@@ -25,6 +25,8 @@ type channel struct {
 	// writes reads them.
 	metrics atomic.Uint32
 	rewind  hub.Attaching // What of it an attach begins with.
+	left    atomic.Bool   // Nothing of it is to be told any more.
+	sync    presenceSync  // Whoever writes owns it.
 }
 
 // channelError tells that a channel has failed.
@@ -135,11 +137,7 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 	if cursor.Backlog {
 		answer.Flags |= ably.HasBacklog
 	}
-	frames := frame(t.set.format, answer)
-	if answer.Flags.Has(ably.HasPresence) {
-		frames = t.appendSync(frames, c, cursor.Members)
-	}
-	t.out.announce(r, frames)
+	t.out.announce(r, frame(t.set.format, answer), answer.Flags.Has(ably.HasPresence))
 	return nil
 }
 
@@ -167,53 +165,22 @@ func (t *transport) change(c, to *channel, p *ably.ProtocolMessage) {
 	}
 	answer := c.attached(serial)
 	answer.Flags = answer.Flags&^ably.HasPresence | ably.Resumed
-	frames := frame(t.set.format, answer)
-	if sees { // It has missed who is present.
-		frames = t.appendSync(frames, c, c.cursor.Present())
-	}
-	t.out.send(frames)
+	t.out.announce(c.reading, frame(t.set.format, answer), sees) // Else it has missed who is present.
 }
 
 // detach leaves a channel.
 func (t *transport) detach(p *ably.ProtocolMessage) {
 	if c := t.channels[p.Channel]; c != nil {
-		delete(t.channels, p.Channel)
-		t.state.conn.Detach(c.hub)
+		t.leave(c)
 	}
 	t.send(&ably.ProtocolMessage{Action: ably.ActionDetached, Channel: p.Channel, ChannelGiven: true})
 }
 
-// sync tells the client anew who is present.
-func (t *transport) sync(p *ably.ProtocolMessage) {
-	c := t.channels[p.Channel]
-	if c == nil || !c.granted.Has(ably.ModePresenceSubscribe) {
-		return
-	}
-	t.out.send(t.appendSync(nil, c, c.cursor.Present()))
-}
-
-// syncMembers is how many members are in one frame.
-const syncMembers = 100
-
-// appendSync appends the frames that tell who is present. The last one has no
-// cursor, without which a client would wait for ever.
-func (t *transport) appendSync(b []byte, c *channel, list []*hub.Message) []byte {
-	sequence := strconv.FormatInt(time.Now().UnixNano(), 36)
-	for from := 0; ; from += syncMembers {
-		p := &ably.ProtocolMessage{Action: ably.ActionSync, Channel: c.name, ChannelSerial: sequence + ":"}
-		rest := list[from:]
-		if len(rest) > syncMembers {
-			rest = rest[:syncMembers]
-			p.ChannelSerial += strconv.Itoa(from + syncMembers)
-		}
-		for _, m := range rest {
-			p.Presence = append(p.Presence, lexicon.Member(m))
-		}
-		b = append(b, frame(t.set.format, p)...)
-		if from+len(rest) == len(list) {
-			return b
-		}
-	}
+// leave ends an attachment. What is queued next comes after all of it.
+func (t *transport) leave(c *channel) {
+	c.left.Store(true)
+	delete(t.channels, c.name)
+	t.state.conn.Detach(c.hub)
 }
 
 // take appends what a channel has to b, until that is large. It is called by the
@@ -225,8 +192,9 @@ func (t *transport) take(b []byte, c *channel) ([]byte, bool, error) {
 	if o := c.cursor.TakeOccupancy(); o != nil {
 		b = append(b, frame(t.set.format, c.occupied(o))...)
 	}
-	if list, news := c.cursor.TakeMembers(); news && c.cursor.Modes()&hub.SeePresence != 0 {
-		b = t.appendSync(b, c, list)
+	b, more := t.takeSync(b, c)
+	if more { // No entries in between.
+		return b, true, nil
 	}
 	for len(b) < writeSize {
 		list, err := c.cursor.Take(t.ctx, room[:0], takeEntries)

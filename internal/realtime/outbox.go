@@ -56,6 +56,10 @@ type reading struct {
 	announced bool // The client knows that it is attached.
 	woken     bool // There is something, or was.
 	listed    bool // It is in ready.
+	asked     bool // The client is to be told who is present, after the answers.
+
+	// Owned by the goroutine that writes.
+	due bool // What asked was, once the answers before it are written.
 }
 
 func newOutbox(c net.Conn, timeout time.Duration) *outbox {
@@ -82,13 +86,16 @@ func (o *outbox) list(r *reading) {
 	}
 }
 
-// announce queues the frames that say that the client is attached: what comes by
-// the reading comes after them.
-func (o *outbox) announce(r *reading, frames []byte) {
+// announce queues the frames that say how the client is attached: what comes by
+// the reading comes after them, and if sync is set, first who is present.
+func (o *outbox) announce(r *reading, frames []byte, sync bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queue(frames)
 	r.announced = true
+	if sync {
+		r.asked, r.woken = true, true
+	}
 	o.list(r)
 }
 
@@ -209,6 +216,7 @@ func (o *outbox) next(b []byte) ([]byte, []*reading) {
 	o.ready = nil
 	for _, r := range ready {
 		r.listed, r.woken = false, false
+		r.due, r.asked = r.due || r.asked, false
 	}
 	if b == nil {
 		b = []byte{}

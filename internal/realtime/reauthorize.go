@@ -43,8 +43,7 @@ func (t *transport) regrant(c *channel) {
 	switch granted {
 	case c.granted:
 	case 0:
-		delete(t.channels, c.name)
-		t.state.conn.Detach(c.hub)
+		t.leave(c)
 		t.channelError(c.name, ably.Err(ably.NotPermitted))
 	default:
 		to := &channel{asked: c.asked, granted: granted, params: c.params}
