@@ -3,6 +3,7 @@ package apps
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
@@ -25,6 +26,10 @@ type Grant struct {
 	Basic bool
 	// Permissions are what it allows.
 	Permissions usher.Permissions
+	// Group is the revocation key of a token, or empty.
+	Group string
+	// Expires is when a token ends. Zero: it is no token of ours.
+	Expires time.Time
 }
 
 // grantClaim is where an identity of ours has its Grant. No credential of others

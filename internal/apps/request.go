@@ -82,6 +82,11 @@ func grantToken(name string, key *Key, r *ably.TokenRequest, by *Grant, now time
 	case r.TTL < 0, r.TTL > key.longest().Milliseconds():
 		return nil, ably.Errorf(ably.BadParameter, "ttl is from 1 to %d", key.longest().Milliseconds())
 	}
+	if by != nil && !by.Expires.IsZero() { // It ends with the token that it is asked for with.
+		if ttl = min(ttl, by.Expires.Sub(now)); ttl < time.Millisecond {
+			return nil, ably.Err(ably.TokenExpired)
+		}
+	}
 	clientID, bad := tokenClient(r, by)
 	if bad != nil {
 		return nil, bad
@@ -97,6 +102,9 @@ func grantToken(name string, key *Key, r *ably.TokenRequest, by *Grant, now time
 	}
 	if clientID != "" {
 		claims["x-ably-clientId"] = clientID
+	}
+	if by != nil && by.Group != "" { // What takes back the one takes back the other.
+		claims["x-ably-revocation-key"] = by.Group
 	}
 	text, err := mint(name, key.Secret, claims)
 	if err != nil {

@@ -184,6 +184,43 @@ func TestRequestTokenBy(t *testing.T) {
 	}
 }
 
+// A token that is asked for with a token ends with it, at the latest, and is taken
+// back with it.
+func TestRequestTokenByToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ends := time.Now().Add(10 * time.Minute)
+		by := w.grant(t, of(group, map[string]any{"exp": ends.Unix(), "x-ably-revocation-key": "team"}))
+		time.Sleep(time.Minute)
+		for _, ttl := range []int64{0, time.Hour.Milliseconds(), time.Minute.Milliseconds()} {
+			d, err := w.RequestToken(t.Context(), group, &ably.TokenRequest{TTL: ttl}, by)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := ends
+			if ttl == time.Minute.Milliseconds() {
+				want = time.Now().Add(time.Minute)
+			}
+			id, err := w.verify(t, "query", d.Token)
+			if err != nil || !id.Expires.Equal(want) || d.Expires != want.UnixMilli() {
+				t.Fatalf("ttl %d: got %+v of %+v, %v, want it to end at %v", ttl, id, d, err, want)
+			}
+			if g := w.grant(t, d.Token); g.Group != "team" || id.Session == "" {
+				t.Errorf("ttl %d: got the revocation key %q and the session %q", ttl, g.Group, id.Session)
+			}
+		}
+		inner := of(group, nil)
+		carrier := jwt(map[string]any{"alg": "HS256", "x-ably-token": inner}, map[string]any{"exp": ends.Unix()}, "x")
+		if g := w.grant(t, carrier); !g.Expires.Equal(ends) {
+			t.Errorf("got %v for the end of a token that is carried, want its carrier's, %v", g.Expires, ends)
+		}
+		time.Sleep(time.Until(ends))
+		if d, err := w.RequestToken(t.Context(), group, &ably.TokenRequest{}, by); !coded(err, ably.TokenExpired) {
+			t.Errorf("got %+v, %v of a token that has ended, want %d", d, err, ably.TokenExpired)
+		}
+	})
+}
+
 func TestRevoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -135,6 +135,9 @@ func (a *Authority) verifyEmbedded(outer *token, text string, now time.Time) (*u
 		return nil, badJWT("it outlives the token that it carries")
 	default:
 		id.Expires = ends
+		if g, ok := id.Claims[grantClaim].(*Grant); ok { // Nobody else has it yet.
+			g.Expires = ends
+		}
 	}
 	return id, nil
 }
@@ -156,7 +159,10 @@ func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, erro
 	if err := checkTimes(t, id, key, now); err != nil {
 		return nil, err
 	}
-	g := &Grant{App: name.App, Key: name.String(), ClientID: t.claim("x-ably-clientId"), Permissions: key.Permissions}
+	g := &Grant{
+		App: name.App, Key: name.String(), ClientID: t.claim("x-ably-clientId"), Permissions: key.Permissions,
+		Group: t.claim("x-ably-revocation-key"), Expires: id.Expires,
+	}
 	if _, said := t.claims["x-ably-clientId"]; said && g.ClientID == "" {
 		return nil, ably.Errorf(ably.BadClientID, "the token's is empty, or no string")
 	}
@@ -167,8 +173,8 @@ func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, erro
 		}
 		g.Permissions = asked.Intersect(key.Permissions)
 	}
-	if group := t.claim("x-ably-revocation-key"); group != "" {
-		id.Session = revocationSession(group)
+	if g.Group != "" {
+		id.Session = revocationSession(g.Group)
 	}
 	return identity(g, id), nil
 }
