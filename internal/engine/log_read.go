@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// readBatch and readBytes are how much is asked for at once.
+	// readBatch and readBytes are how much is asked for at once, at most, and
+	// seekBatch how much at least, where the end of a range is looked for.
 	readBatch = 1024
+	seekBatch = 64
 	readBytes = 8 << 20
 	// readTimeout bounds a read.
 	readTimeout = 5 * time.Second
@@ -83,7 +85,7 @@ func (l *streamLog) read(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.E
 	subject := s.now.Load().prefix + name
 	var list []*hub.Entry
 	for next := r.After + 1; ; {
-		batch, more, err := l.batch(ctx, s, subject, next)
+		batch, more, err := l.batch(ctx, s, subject, next, batchFor(r, len(list)))
 		if err != nil {
 			return nil, err
 		}
@@ -106,6 +108,16 @@ func (l *streamLog) read(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.E
 			return list, l.stale(ctx, s, subject, next)
 		}
 	}
+}
+
+// batchFor is how much is asked for at once for a range of which have entries are
+// read: no more than it may need. What the end of a range is looked for in has
+// any number.
+func batchFor(r hub.Range, have int) int {
+	if r.Backwards {
+		return min(max(r.Limit, seekBatch), readBatch)
+	}
+	return min(r.Limit-have, readBatch)
 }
 
 // stale is errStale where the leader has a message of the subject from next on,
@@ -136,16 +148,16 @@ func (l *streamLog) newest(ctx context.Context, s *logStream, subject string) (h
 	return hub.Position(found.Message.Seq), err
 }
 
-// batch reads some messages of a subject, from a position on. It reports whether
-// there are more.
-func (l *streamLog) batch(ctx context.Context, s *logStream, subject string, from hub.Position) (list []*hub.Entry, more bool, err error) {
+// batch reads some messages of a subject, n at most, from a position on. It
+// reports whether there are more.
+func (l *streamLog) batch(ctx context.Context, s *logStream, subject string, from hub.Position, n int) (list []*hub.Entry, more bool, err error) {
 	inbox := l.nc.NewInbox()
 	sub, err := l.nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, false, fmt.Errorf("subscribe: %w", err)
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // It fails where the connection is cut, which ends it too.
-	request, err := json.Marshal(map[string]any{"seq": uint64(from), "next_by_subj": subject, "batch": readBatch, "max_bytes": readBytes})
+	request, err := json.Marshal(map[string]any{"seq": uint64(from), "next_by_subj": subject, "batch": n, "max_bytes": readBytes})
 	if err != nil {
 		return nil, false, err
 	}

@@ -207,3 +207,23 @@ func TestLogOptions(t *testing.T) {
 		}
 	}
 }
+
+// The store is asked for no more than a read may need.
+func TestLogAsksForWhatIsNeeded(t *testing.T) {
+	for _, tt := range []struct {
+		r          hub.Range
+		have, want int
+	}{
+		{hub.Range{Limit: 32}, 0, 32},
+		{hub.Range{Limit: 32}, 31, 1},
+		{hub.Range{Limit: 5000}, 0, 1024},
+		{hub.Range{Limit: 5000}, 4096, 904},
+		{hub.Range{Limit: 1, Backwards: true}, 0, 64},
+		{hub.Range{Limit: 200, Backwards: true}, 200, 200},
+		{hub.Range{Limit: 5000, Backwards: true}, 0, 1024},
+	} {
+		if got := engine.BatchFor(tt.r, tt.have); got != tt.want {
+			t.Errorf("%+v, of which there are %d: got %d, want %d", tt.r, tt.have, got, tt.want)
+		}
+	}
+}

@@ -132,8 +132,9 @@ func (a *Attachment) takeNew(list []*Entry, limit int) ([]*Entry, error) {
 	return list, nil
 }
 
-// pageEntries is how many entries are read from the log at once.
-const pageEntries = 1024
+// pageEntries is how many entries an attachment reads from the log at once. It
+// holds them until they are taken, and any may be as large as a publish may be.
+const pageEntries = 32
 
 // turn reads the next page of what is older than the ring, if the last one was
 // taken, or goes over to the ring.

@@ -175,6 +175,10 @@ func (c *channel) expire(now time.Time) {
 	}
 }
 
+// readEntries is how many entries are read from the log at once for a ring or a
+// page: they are bounded by count only, and any may be large.
+const readEntries = 64
+
 // fill reads into the ring what the log had before the channel was opened, once.
 func (c *channel) fill(ctx context.Context) error {
 	if err := c.enter(ctx); err != nil {
@@ -187,16 +191,15 @@ func (c *channel) fill(ctx context.Context) error {
 	if filled {
 		return nil
 	}
-	log := c.app.hub.log
-	older, err := log.Read(ctx, c.name, Range{To: to, Backwards: true, Limit: ringEntries})
+	older, more, err := c.readOlder(ctx, to)
 	if err != nil {
 		return fmt.Errorf("fill ring: %w", err)
 	}
-	after, _, err := log.Bounds(ctx, c.name)
+	after, _, err := c.app.hub.log.Bounds(ctx, c.name)
 	if err != nil {
 		return fmt.Errorf("fill ring: %w", err)
 	}
-	if len(older) == ringEntries { // There may be more.
+	if more {
 		after = max(after, older[len(older)-1].Position-1)
 	}
 	c.mu.Lock()
@@ -206,4 +209,27 @@ func (c *channel) fill(ctx context.Context) error {
 	}
 	c.filled = true
 	return nil
+}
+
+// readOlder reads what the log has up to a position, the newest first, until it
+// fills a ring. more says that there may be more.
+func (c *channel) readOlder(ctx context.Context, to Position) (older []*Entry, more bool, err error) {
+	for size := 0; to > 0; {
+		page, err := c.app.hub.log.Read(ctx, c.name, Range{To: to, Backwards: true, Limit: readEntries})
+		if err != nil {
+			return nil, false, err
+		}
+		for _, e := range page {
+			size += e.size()
+		}
+		older = append(older, page...)
+		switch {
+		case len(page) < readEntries:
+			return older, false, nil
+		case len(older) >= ringEntries, size > ringBytes:
+			return older, true, nil
+		}
+		to = page[len(page)-1].Position - 1
+	}
+	return older, false, nil
 }

@@ -16,7 +16,8 @@ type Query struct {
 	UpTo Position
 	// Forwards begins with the oldest. Default: with the newest.
 	Forwards bool
-	// Limit is how many messages a page has at most. Required.
+	// Limit is how many messages a page has at most. Required. One has fewer where
+	// they are large.
 	Limit int
 	// Page is the Next of the page before. Default: the first page.
 	Page Place
@@ -60,7 +61,7 @@ func (a *App) History(ctx context.Context, name string, q Query) (Page, error) {
 	}
 	oldest := time.Now().Add(-c.space.Retention).UnixMilli()
 	s := &search{q: q, start: max(q.Start, oldest)}
-	r := Range{Backwards: !q.Forwards, To: q.UpTo, Limit: min(q.Limit+1, ringEntries)}
+	r := Range{Backwards: !q.Forwards, To: q.UpTo, Limit: min(q.Limit+1, readEntries)}
 	if at := q.Page.Position; at != 0 {
 		if q.Forwards {
 			r.After = at - 1
@@ -85,7 +86,9 @@ func (a *App) History(ctx context.Context, name string, q Query) (Page, error) {
 		if q.Forwards {
 			r.After = last
 		} else {
-			r.To = last - 1
+			if r.To = last - 1; r.To == 0 { // There is nothing before it, and 0 is the end.
+				return s.page, nil
+			}
 		}
 	}
 }
@@ -106,7 +109,11 @@ type search struct {
 	q     Query
 	start int64
 	page  Page
+	bytes int // Of the entries that it is from.
 }
+
+// pageBytes is how much a page holds: with more it ends at the next entry.
+const pageBytes = 4 << 20
 
 // add takes what of an entry belongs on the page. It reports whether that is
 // all.
@@ -118,7 +125,11 @@ func (s *search) add(e *Entry) (full bool) {
 		return s.q.Forwards
 	case e.Kind != s.q.Kind:
 		return false
+	case s.bytes > pageBytes:
+		s.end()
+		return true
 	}
+	s.bytes += e.size()
 	n := len(e.Messages)
 	for j := range n {
 		i := j
@@ -129,11 +140,16 @@ func (s *search) add(e *Entry) (full bool) {
 			continue
 		}
 		if len(s.page.Messages) == s.q.Limit {
-			last := s.page.Messages[s.q.Limit-1]
-			s.page.Next = &Place{last.Entry.Position, last.Index}
+			s.end()
 			return true
 		}
 		s.page.Messages = append(s.page.Messages, Past{e, i})
 	}
 	return false
+}
+
+// end ends a page that has something, where there is more.
+func (s *search) end() {
+	last := s.page.Messages[len(s.page.Messages)-1]
+	s.page.Next = &Place{last.Entry.Position, last.Index}
 }

@@ -1,12 +1,15 @@
 package hub_test
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/usher-ws/usher/internal/hub"
+	"github.com/usher-ws/usher/internal/hub/hubtest"
 )
 
 // pages reads all pages, and describes them.
@@ -132,5 +135,108 @@ func TestLongHistory(t *testing.T) {
 		if seen != n {
 			t.Errorf("forwards %t: got %d messages, want %d", forwards, seen, n)
 		}
+	}
+}
+
+// A countingLog counts what is read from it.
+type countingLog struct {
+	hub.MemoryLog
+	largest, entries int // The most that was asked for at once, and what was read in all.
+}
+
+func (l *countingLog) Read(ctx context.Context, n hub.Name, r hub.Range) ([]*hub.Entry, error) {
+	list, err := l.MemoryLog.Read(ctx, n, r)
+	l.largest, l.entries = max(l.largest, r.Limit), l.entries+len(list)
+	return list, err
+}
+
+// However large the entries are, little of a log is held at once.
+func TestLargeEntriesAreReadInParts(t *testing.T) {
+	const n, size = 200, 60_000 // 12 MB, of which a ring holds a third.
+	l := new(countingLog)
+	var first hub.Position
+	for i := range n {
+		at := hubtest.Append(t, l, hubtest.Entry(hub.Name{App: "app", Channel: "chat"}, fmt.Sprint(i), fmt.Sprintf("%03d", i)+strings.Repeat("x", size)))
+		if i == 0 {
+			first = at
+		}
+	}
+	check := func(what string, largest, entries int) {
+		t.Helper()
+		if l.largest > largest || l.entries > entries || l.entries == 0 {
+			t.Errorf("%s: read %d entries, up to %d at once, want at most %d and %d", what, l.entries, l.largest, entries, largest)
+		}
+		l.largest, l.entries = 0, 0
+	}
+	a := newAppOver(t, l, hub.AppOptions{})
+	if r := attach(t, connect(t, a), "chat", hub.Attaching{Rewind: 10}); len(r.now(t)) != 10 {
+		t.Error("got no rewind of 10")
+	}
+	check("filling the ring", 64, 128)
+	r := attach(t, connect(t, a), "chat", hub.Attaching{From: first})
+	if got := r.now(t); len(got) != n-1 {
+		t.Errorf("got %d entries of a resume, want %d", len(got), n-1)
+	}
+	check("resuming", 32, n)
+	for _, forwards := range []bool{false, true} {
+		q, seen := hub.Query{Limit: 1000, Forwards: forwards}, 0
+		for more := true; more; {
+			p, err := a.History(t.Context(), "chat", q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Messages) > (4<<20)/size+1 {
+				t.Errorf("got a page of %d messages", len(p.Messages))
+			}
+			for _, m := range p.Messages {
+				want := seen
+				if !forwards {
+					want = n - 1 - seen
+				}
+				if got := m.Message().Data[:3]; got != fmt.Sprintf("%03d", want) {
+					t.Fatalf("forwards %t: got %s, want %d", forwards, got, want)
+				}
+				seen++
+			}
+			if more = p.Next != nil; more {
+				q.Page = *p.Next
+			}
+		}
+		if seen != n {
+			t.Errorf("forwards %t: got %d messages, want %d", forwards, seen, n)
+		}
+		check(fmt.Sprint("history, forwards ", forwards), 64, 2*n)
+	}
+}
+
+// An oldLog has entries that are numbered from 1.
+type oldLog struct{ hub.MemoryLog }
+
+func (*oldLog) Follow(context.Context, hub.Name, func(*hub.Entry), func()) (hub.Position, func(), error) {
+	return 128, func() {}, nil
+}
+
+func (*oldLog) Bounds(context.Context, hub.Name) (after, last hub.Position, err error) {
+	return 0, 128, nil
+}
+
+func (*oldLog) Read(_ context.Context, n hub.Name, r hub.Range) (list []*hub.Entry, err error) {
+	if r.To == 0 {
+		r.To = 128
+	}
+	for p := r.To; p > r.After && len(list) < r.Limit; p-- {
+		e := hubtest.Entry(n, p.String(), "a")
+		e.Stamp(p, time.Now().UnixMilli())
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// A log ends at its first position, though what is read at once ends there too.
+func TestHistoryEndsAtTheFirstPosition(t *testing.T) {
+	a := newAppOver(t, new(oldLog), hub.AppOptions{})
+	p, err := a.History(t.Context(), "chat", hub.Query{Limit: 1000})
+	if err != nil || len(p.Messages) != 128 || p.Next != nil {
+		t.Errorf("got %d messages, next %v, %v, want 128 and no more", len(p.Messages), p.Next, err)
 	}
 }

@@ -232,6 +232,8 @@ func testRanges(t *testing.T, logs []hub.Log) {
 		{"all", hub.Range{Limit: 100}, "0123456789"},
 		{"all, backwards", hub.Range{Limit: 100, Backwards: true}, "9876543210"},
 		{"the first", hub.Range{Limit: 3}, "012"},
+		{"the very first", hub.Range{Limit: 1}, "0"},
+		{"the very last", hub.Range{Limit: 1, Backwards: true}, "9"},
 		{"the last", hub.Range{Limit: 3, Backwards: true}, "987"},
 		{"after", hub.Range{After: at[6], Limit: 100}, "789"},
 		{"up to", hub.Range{To: at[2], Limit: 100}, "012"},
