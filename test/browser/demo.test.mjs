@@ -46,17 +46,20 @@ for (const engine of engines) {
       await program?.stop();
     });
 
-    /** A visitor with cookies, passwords and connections of its own; they come in one after the other. */
+    /** Visitors come and go one after the other: Firefox cannot open a tab while another is closed. */
     let latest = Promise.resolve();
-    const visit = (t, way) => {
-      const next = latest.then(() => arrive(t, way));
+    const inTurn = (step) => {
+      const next = latest.then(step);
       latest = next.catch(() => {});
       return next;
     };
 
+    /** A visitor with cookies, passwords and connections of its own. */
+    const visit = (t, way) => inTurn(() => arrive(t, way));
+
     async function arrive(t, way) {
       const context = await browser.createBrowserContext();
-      t.after(() => context.close());
+      t.after(() => inTurn(() => context.close()));
       const page = await context.newPage();
       await page.goto(home);
       await until(() => page.evaluate(() => document.body.dataset.ready), 'the page', 20_000);
