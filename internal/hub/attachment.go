@@ -126,8 +126,10 @@ func (a *Attachment) takeNew(list []*Entry, limit int) ([]*Entry, error) {
 			list = append(list, e)
 		}
 	}
-	if a.next == c.ring.next && len(list) == before && a.pending == nil && !a.resync {
-		a.awake = false
+	if a.next == c.ring.next && len(list) == before {
+		if a.awake = false; a.pending != nil || a.resync { // It came after it was asked for.
+			a.wake()
+		}
 	}
 	return list, nil
 }

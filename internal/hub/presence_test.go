@@ -232,3 +232,28 @@ func TestOccupancy(t *testing.T) {
 		}
 	})
 }
+
+// What changes between the question for the occupancy and that for entries is not
+// forgotten: the waker is told again.
+func TestOccupancyMeanwhile(t *testing.T) {
+	a := newApp(t, hub.AppOptions{})
+	watcher := attach(t, connect(t, a), "chat", hub.Attaching{Occupancy: true})
+	<-watcher.woken
+	if got := watcher.now(t); len(got) > 0 { // Asked for entries alone.
+		t.Fatalf("got %d entries, want none", len(got))
+	}
+	select {
+	case <-watcher.woken:
+	default:
+		t.Fatal("nobody was told of the occupancy that was not taken")
+	}
+	if watcher.TakeOccupancy() == nil {
+		t.Error("got no occupancy")
+	}
+	watcher.now(t)
+	select {
+	case <-watcher.woken:
+		t.Error("told again, of nothing")
+	default:
+	}
+}
