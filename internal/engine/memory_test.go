@@ -100,7 +100,10 @@ func TestMemoryBucketUpdatedOften(t *testing.T) {
 			time.Sleep(time.Second)
 			revision, err = b.update(t.Context(), "k", nil, revision, time.Hour)
 		}
-		if n := len(b.ends); n > 100 {
+		b.mu.Lock()
+		n := len(b.ends)
+		b.mu.Unlock()
+		if n > 100 {
 			t.Errorf("got %d ends of one entry, want old ones forgotten", n)
 		}
 		time.Sleep(time.Hour - time.Second)

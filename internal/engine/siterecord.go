@@ -16,6 +16,9 @@ const (
 	// tendEvery is how often a node looks after what is shared, and tendTime how
 	// long the store has for it.
 	tendEvery, tendTime = time.Minute, 5 * time.Second
+	// electTime bounds how long a record is looked for in a store that does not
+	// answer.
+	electTime = 10 * time.Second
 	// sharedTries bounds how often a change is tried anew, when others come in
 	// between.
 	sharedTries = 16
@@ -63,7 +66,12 @@ type siteRecord[R any] struct {
 // for the time until it was found.
 func openSiteRecord[R any](ctx context.Context, b bucket, v *vault, log *slog.Logger, f form[R]) (*siteRecord[R], error) {
 	s := &siteRecord[R]{form: f, bucket: b, vault: v, log: log}
-	if err := s.find(ctx); err != nil {
+	// A cluster may be electing the leader of a bucket that was just made.
+	err := s.find(ctx)
+	for end := time.Now().Add(electTime); errors.Is(err, errCutOff) && ctx.Err() == nil && time.Now().Before(end); err = s.find(ctx) {
+		time.Sleep(redialWait)
+	}
+	if err != nil {
 		return nil, err
 	}
 	unwatch, err := b.watch(ctx, s.hear)
