@@ -167,9 +167,9 @@ func (s *site) raceRefresh(t *testing.T, k backendKey, token string, tabs int) s
 }
 
 const (
-	// perSecond is how many handshakes are begun in a second, while there are no
+	// perSecond is how many handshakes are begun in a second at most, while there are no
 	// more than atOnce under way, and each rotation of signing keys takes so long.
-	perSecond   = 1000
+	perSecond   = 1250
 	rotations   = 3
 	rotateAfter = 3 * time.Second
 )
