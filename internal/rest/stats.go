@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -13,7 +14,8 @@ func (c *call) getStats() (*answer, error) {
 	if bad := c.grant.MayAnywhere("stats"); bad != nil {
 		return nil, bad
 	}
-	unit, bad := ably.ParseUnit(c.query.Get("unit"))
+	// Clients still say by, the older name of unit.
+	unit, bad := ably.ParseUnit(cmp.Or(c.query.Get("unit"), c.query.Get("by")))
 	if bad != nil {
 		return nil, bad
 	}

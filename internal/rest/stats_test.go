@@ -24,11 +24,13 @@ func TestStats(t *testing.T) {
 		w.want(ask{"full", "GET", "/stats", "", true, nil}, 200, `\[`+minute("00:01", `"inProgress":"2000-01-01:00:01",`, "4")+`,`+minute("00:00", "", "2")+`\]`)
 		w.want(ask{"full", "GET", "/stats?direction=forwards&limit=1", "", false, nil}, 200, `\[`+minute("00:00", "", "2")+`\]`)
 		w.want(ask{"full", "GET", "/stats?unit=hour", "", false, nil}, 200, `\[\{"intervalId":"2000-01-01:00","unit":"hour",.*"messages.inbound.all.messages.count":6,"messages.inbound.all.messages.data":24.*\}\]`)
+		w.want(ask{"full", "GET", "/stats?by=hour", "", false, nil}, 200, `\[\{"intervalId":"2000-01-01:00","unit":"hour",.*\}\]`)
+		w.want(ask{"full", "GET", "/stats?by=hour&unit=day", "", false, nil}, 200, `\[\{"intervalId":"2000-01-01","unit":"day",.*\}\]`)
 		w.want(ask{"full", "GET", "/stats?start=2000-01-01:00:01", "", false, nil}, 200, `\[`+minute("00:01", `"inProgress":"2000-01-01:00:01",`, "4")+`\]`)
 		if got := w.pages("/stats?limit=1", func(body string) []string { return []string{body} }); len(got) != 2 {
 			t.Errorf("got %d pages, want 2: %s", len(got), got)
 		}
-		for query, code := range map[string]ably.Code{"unit=week": ably.BadParameter, "limit=0": ably.BadParameter, "cursor=x": ably.StaleCursor, "start=x": ably.BadParameter} {
+		for query, code := range map[string]ably.Code{"unit=week": ably.BadParameter, "by=week": ably.BadParameter, "limit=0": ably.BadParameter, "cursor=x": ably.StaleCursor, "start=x": ably.BadParameter} {
 			w.refused(ask{"full", "GET", "/stats?" + query, "", false, nil}, code)
 		}
 		w.refused(ask{"some", "GET", "/stats", "", false, nil}, ably.NotPermitted)
