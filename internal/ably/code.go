@@ -53,7 +53,6 @@ const (
 	MethodNotAllowed       Code = 40500
 	RateLimited            Code = 42910
 	ConnectionRateLimited  Code = 42911
-	ChannelRateLimited     Code = 42912
 	TooManyRequests        Code = 42914
 	ConnectionFlooded      Code = 42920
 	Internal               Code = 50000
@@ -126,7 +125,6 @@ var codes = []codeEntry{
 	{MethodNotAllowed, 405, "method not allowed"},
 	{RateLimited, 429, "rate limit exceeded"},
 	{ConnectionRateLimited, 429, "rate limit of the connection exceeded"},
-	{ChannelRateLimited, 429, "rate limit of the channel exceeded"},
 	{TooManyRequests, 429, "too many requests"},
 	{ConnectionFlooded, 429, "rate limit of the connection exceeded by far"},
 	{Internal, 500, "internal error"},

@@ -30,6 +30,11 @@ type Grant struct {
 	Group string
 	// Expires is when a token ends. Zero: it is no token of ours.
 	Expires time.Time
+	// Claims are what the token says of single channels.
+	Claims *Claims
+	// Holder tells who holds the credential, whoever it says it is: it is the same
+	// for all tokens of a key for one client id.
+	Holder string
 }
 
 // grantClaim is where an identity of ours has its Grant. No credential of others
@@ -54,7 +59,11 @@ func (r *Registry) Grant(id *usher.Identity) (*Grant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ably.Err(ably.TokenError))
 	}
-	return &Grant{App: app, ClientID: id.Subject, Permissions: p}, nil
+	claims, err := readClaims(id.Claims)
+	if err != nil {
+		return nil, err
+	}
+	return &Grant{App: app, ClientID: id.Subject, Permissions: p, Claims: claims, Holder: id.Issuer + "\x00" + id.Subject}, nil
 }
 
 // May returns why an operation is not allowed on a channel, or nil.

@@ -103,8 +103,11 @@ func grantToken(name string, key *Key, r *ably.TokenRequest, by *Grant, now time
 	if clientID != "" {
 		claims["x-ably-clientId"] = clientID
 	}
-	if by != nil && by.Group != "" { // What takes back the one takes back the other.
-		claims["x-ably-revocation-key"] = by.Group
+	if by != nil {
+		by.Claims.copyTo(claims)
+		if by.Group != "" { // What takes back the one takes back the other.
+			claims["x-ably-revocation-key"] = by.Group
+		}
 	}
 	text, err := mint(name, key.Secret, claims)
 	if err != nil {

@@ -94,6 +94,7 @@ const anonymous = "(anonymous)"
 func identity(g *Grant, id *usher.Identity) *usher.Identity {
 	id.Issuer = Issuer(g.Key)
 	id.Subject = cmp.Or(id.Subject, g.ClientID, anonymous)
+	g.Holder = id.Issuer + "\x00" + id.Subject
 	id.Claims = usher.Claims{grantClaim: g, "app": g.App, "key": g.Key, "capability": g.Permissions.Capability()}
 	if g.ClientID != "" {
 		id.Claims["client_id"] = g.ClientID
@@ -172,6 +173,9 @@ func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, erro
 			return nil, ably.Errorf(ably.BadRequest, "the token's %v", err)
 		}
 		g.Permissions = asked.Intersect(key.Permissions)
+	}
+	if g.Claims, err = readClaims(t.claims); err != nil {
+		return nil, err
 	}
 	if g.Group != "" {
 		id.Session = revocationSession(g.Group)

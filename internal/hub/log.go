@@ -53,8 +53,10 @@ var (
 	ErrTooLarge = errors.New("message too large")
 	// ErrTooMany: a publish has more messages than is allowed, or none.
 	ErrTooMany = errors.New("too many messages at once")
-	// ErrRate: of the connection, the channel or the app.
+	// ErrRate: of the connection.
 	ErrRate = errors.New("too many messages in a second")
+	// ErrSharedRate: of the key, the channel or the app, which others share.
+	ErrSharedRate = errors.New("too many messages in a second of several clients")
 	// ErrChannels: as many as the connection or the app may have.
 	ErrChannels = errors.New("too many channels")
 	// ErrConnections: as many as the app may have.

@@ -24,8 +24,8 @@ func (c *Connection) Present(name, base string, list []Message, then func(Positi
 	if err := c.app.check(list); err != nil {
 		return err
 	}
-	if !c.app.allow(&c.rate, c.key, &a.channel.rate, len(list)) {
-		return ErrRate
+	if err := c.app.allow(&c.rate, c.key, &a.channel.rate, len(list)); err != nil {
+		return err
 	}
 	c.turn.Lock()
 	defer c.turn.Unlock()

@@ -73,8 +73,8 @@ func (a *App) publish(c *channel, own, key *rate, p Publication, then func(Posit
 	if err := a.check(p.Messages); err != nil {
 		return err
 	}
-	if !a.allow(own, key, &c.rate, len(p.Messages)) {
-		return ErrRate
+	if err := a.allow(own, key, &c.rate, len(p.Messages)); err != nil {
+		return err
 	}
 	if err := assignIDs(p.Base, p.Messages); err != nil {
 		return err
@@ -104,8 +104,13 @@ func (a *App) check(list []Message) error {
 }
 
 // allow counts n messages against the rates that they are bound by.
-func (a *App) allow(own, key, channel *rate, n int) bool {
+func (a *App) allow(own, key, channel *rate, n int) error {
 	l := a.Limits()
-	return (own == nil || own.take(n, l.Rate)) && key.take(n, l.KeyRate) &&
-		channel.take(n, l.ChannelRate) && a.rate.take(n, l.AppRate)
+	switch {
+	case own != nil && !own.take(n, l.Rate):
+		return ErrRate
+	case !key.take(n, l.KeyRate), !channel.take(n, l.ChannelRate), !a.rate.take(n, l.AppRate):
+		return ErrSharedRate
+	}
+	return nil
 }

@@ -103,6 +103,7 @@ var refusals = []struct {
 	{hub.ErrTooMany, ably.TooManyMessages},
 	{hub.ErrIDs, ably.BadMessageID},
 	{hub.ErrRate, ably.ConnectionRateLimited},
+	{hub.ErrSharedRate, ably.RateLimited},
 	{hub.ErrChannels, ably.TooManyChannels},
 	{hub.ErrMembers, ably.TooManyMembers},
 	{hub.ErrNotAttached, ably.ChannelWrongState},

@@ -45,7 +45,15 @@ var tokens = map[string]token{
 	"bob":     {"bob", `{"*":["*"]}`, 0},
 	"minute":  {"alice", `{"*":["*"]}`, time.Minute},
 	"seconds": {"alice", `{"*":["*"]}`, 5 * time.Second},
+	"limited": {"alice", `{"*":["*"]}`, 0},
 }
+
+// limits is what the token "limited" says: who it is in room, and that it may
+// publish one message in two seconds there.
+type limits struct{}
+
+func (limits) User(channel string) (string, bool)     { return "guest", channel == "room" }
+func (limits) MaxRate(channel string) (float64, bool) { return 0.5, channel == "room" }
 
 // A site is a server in memory, inside a synctest bubble.
 type site struct {
@@ -146,6 +154,9 @@ func (s *site) grant(id *usher.Identity) (*realtime.Grant, error) {
 	g := &realtime.Grant{App: s.app, ClientID: tok.clientID, Permissions: p}
 	if tok.lives > 0 {
 		g.Expires = id.Expires
+	}
+	if id.Token == "limited" {
+		g.Claims = limits{}
 	}
 	return g, nil
 }

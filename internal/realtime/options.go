@@ -36,6 +36,36 @@ type Grant struct {
 	Permissions usher.Permissions
 	// Expires is when its token ends. Zero for a key, which does not.
 	Expires time.Time
+	// Claims are what its token says of single channels. Nil: nothing.
+	Claims Claims
+}
+
+// Claims are what a token says of its holder on single channels.
+type Claims interface {
+	// User is what it says to those on a channel, if anything.
+	User(channel string) (text string, said bool)
+	// MaxRate is how many messages in a second one connection may publish to a
+	// channel, if that is limited.
+	MaxRate(channel string) (perSecond float64, limited bool)
+}
+
+// claimed returns extras of what the client sends to a channel with what its
+// token says of it.
+func (g *Grant) claimed(extras, channel string) string {
+	if g.Claims == nil {
+		return ably.ClaimExtras(extras, "", false)
+	}
+	text, said := g.Claims.User(channel)
+	return ably.ClaimExtras(extras, text, said)
+}
+
+// within reports whether n more messages are within what the token limits.
+func (g *Grant) within(rates *hub.Rates, channel string, n int) bool {
+	if g.Claims == nil {
+		return true
+	}
+	perSecond, limited := g.Claims.MaxRate(channel)
+	return !limited || rates.Take(channel, n, perSecond)
 }
 
 // Options say how a Server works.

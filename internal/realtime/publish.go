@@ -85,7 +85,10 @@ func (t *transport) mayPublish(p *ably.ProtocolMessage) *ably.ErrorInfo {
 		if info != nil {
 			return info
 		}
-		m.ClientID = id
+		m.ClientID, m.Extras = id, g.claimed(m.Extras, name.Name)
+	}
+	if !g.within(&t.state.rates, name.Name, len(p.Messages)) {
+		return ably.Err(ably.ConnectionRateLimited)
 	}
 	p.Channel = name.Name
 	return nil
@@ -115,7 +118,7 @@ func (t *transport) mayBePresent(p *ably.ProtocolMessage) *ably.ErrorInfo {
 		case id == "":
 			return ably.Err(ably.PresenceNeedsClientID)
 		}
-		m.ClientID = id
+		m.ClientID, m.Extras = id, g.claimed(m.Extras, c.hub)
 	}
 	p.Channel = c.hub
 	return nil

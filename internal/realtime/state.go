@@ -20,6 +20,8 @@ type state struct {
 	conn *hub.Connection
 	app  *hub.App
 
+	rates hub.Rates // By channel, of those that the token limits.
+
 	mu sync.Mutex
 	// Guarded by mu.
 	clientID  string

@@ -37,18 +37,22 @@ func (c *call) publishTo(name string, list ably.Messages) (*ably.Published, erro
 	if bad := list.Check(); bad != nil {
 		return nil, bad
 	}
+	user, said := c.grant.Claims.User(name)
 	p := hub.Publication{Channel: name, Messages: lexicon.Messages(list)}
 	for i, m := range list {
 		sender, bad := c.grant.Sender(m.ClientID)
 		if bad != nil {
 			return nil, bad
 		}
-		p.Messages[i].ClientID = sender
+		p.Messages[i].ClientID, p.Messages[i].Extras = sender, ably.ClaimExtras(m.Extras, user, said)
 		connection, bad := c.behalf(m.ConnectionKey)
 		if bad != nil || i > 0 && connection != p.ConnectionID {
 			return nil, ably.Err(ably.BadConnectionKey)
 		}
 		p.ConnectionID = connection
+	}
+	if perSecond, limited := c.grant.Claims.MaxRate(name); limited && !c.server.rates.Take(c.grant.Holder+"\x00"+name, len(list), perSecond) {
+		return nil, ably.Err(ably.ConnectionRateLimited)
 	}
 	receipt, err := c.app.Publish(c.r.Context(), c.grant.Key, p)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/usher-ws/usher/internal/ably"
 	"github.com/usher-ws/usher/internal/apps"
+	"github.com/usher-ws/usher/internal/hub"
 )
 
 // Options say how a Server works.
@@ -38,6 +39,7 @@ type Options struct {
 type Server struct {
 	o     Options
 	stats stats
+	rates hub.Rates // Of those whose token limits what they publish to a channel, by both.
 }
 
 // New returns a server. After it, Close must be called.

@@ -136,7 +136,9 @@ func (a hubAccess) grant(id *usher.Identity, clientID string, said bool) (*realt
 	if !id.Recheck {
 		ends = id.Expires
 	}
-	return &realtime.Grant{App: app, Key: named.Key, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends}, nil
+	return &realtime.Grant{
+		App: app, Key: named.Key, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends, Claims: named.Claims,
+	}, nil
 }
 
 // Renew judges a token that a client has sent on its connection.

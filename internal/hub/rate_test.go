@@ -1,0 +1,65 @@
+package hub_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+// Rates count each name by itself, also where less than one comes in a second.
+func TestRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r hub.Rates
+		tests := []struct {
+			name      string
+			perSecond float64
+			want      int // Of ten at once, and of one a second for 20 s after them.
+			later     int
+		}{
+			{"none", 0, 0, 0},
+			{"less than none", -1, 0, 0},
+			{"two", 2, 4, 20},
+			{"one in ten seconds", 0.1, 1, 2},
+			{"one in a year", 1e-9, 1, 0},
+			{"many", 1e12, 10, 20},
+		}
+		took := make([]int, len(tests))
+		for i, tt := range tests {
+			for range 10 {
+				if r.Take(tt.name, 1, tt.perSecond) {
+					took[i]++
+				}
+			}
+			if took[i] != tt.want {
+				t.Errorf("%s: got %d of ten at once, want %d", tt.name, took[i], tt.want)
+			}
+		}
+		clear(took)
+		for range 20 {
+			time.Sleep(time.Second)
+			for i, tt := range tests {
+				if r.Take(tt.name, 1, tt.perSecond) {
+					took[i]++
+				}
+			}
+		}
+		for i, tt := range tests {
+			if took[i] != tt.later {
+				t.Errorf("%s: got %d of one a second, want %d", tt.name, took[i], tt.later)
+			}
+		}
+		if r.Take("large", 5, 2) {
+			t.Error("got five at once where two may come in a second, want them refused")
+		}
+		// Who uses many names does not get a fresh start by that.
+		for i := range 10_000 {
+			r.Take(fmt.Sprint(i), 1, 1)
+		}
+		if r.Take("one in a year", 1, 1e-9) {
+			t.Error("got another one after many names, want what is due not forgotten")
+		}
+	})
+}
