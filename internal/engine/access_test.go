@@ -41,7 +41,7 @@ func permissions(t *testing.T) (publish, subscribe []string) {
 	subjects := func(s string) (all []string) {
 		for _, one := range regexp.MustCompile(`[^\s/]\S+`).FindAllString(s, -1) {
 			if before, after, ok := strings.Cut(one, "KV_usher_*"); ok {
-				for _, bucket := range []string{"spent", "revocations", "keys", "secrets", "families", "logins"} {
+				for _, bucket := range []string{"spent", "revocations", "keys", "secrets", "families", "logins", "apps"} {
 					all = append(all, before+"KV_usher_"+bucket+after)
 				}
 				continue

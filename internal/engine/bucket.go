@@ -267,7 +267,11 @@ func (b *jsBucket) update(ctx context.Context, key string, value []byte, revisio
 	return b.publish(ctx, b.stream(), w)
 }
 
-func (b *jsBucket) remove(ctx context.Context, key string) error {
-	_, err := b.publish(ctx, b.stream(), write{subject: b.now.Load().prefix + key, ttl: markTTL, mark: true})
+func (b *jsBucket) remove(ctx context.Context, key string, revision uint64) error {
+	w := write{subject: b.now.Load().prefix + key, ttl: markTTL, mark: true}
+	if revision > 0 {
+		w.expect = &revision
+	}
+	_, err := b.publish(ctx, b.stream(), w)
 	return err
 }

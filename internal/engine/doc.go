@@ -14,13 +14,13 @@
 //
 // Servers of version 2.11 or later, with JetStream. The buckets are the streams
 // KV_usher_spent, KV_usher_revocations, KV_usher_keys and KV_usher_secrets, with
-// tokens of the site's own KV_usher_families, and with logins KV_usher_logins. The
-// account belongs to Usher alone: whoever can write to it can revoke, renew and
-// make keys. A user that may do no more than the nodes need has these permissions:
+// tokens of the site's own KV_usher_families, with logins KV_usher_logins, and with
+// the hub KV_usher_apps. The account belongs to Usher alone: whoever can write to
+// it can revoke, renew and make keys. A user that may do no more than the nodes need has these permissions:
 //
 //	publish:
 //	  $KV.usher_spent.>  $KV.usher_revocations.>  $KV.usher_keys.>  $KV.usher_secrets.>
-//	  $KV.usher_families.>  $KV.usher_logins.>
+//	  $KV.usher_families.>  $KV.usher_logins.>  $KV.usher_apps.>
 //	  $JS.API.STREAM.INFO.KV_usher_*
 //	  $JS.API.STREAM.CREATE.KV_usher_*
 //	  $JS.API.STREAM.MSG.GET.KV_usher_*

@@ -68,8 +68,9 @@ const (
 	keysBucket        = "keys"
 )
 
-// maxBuckets is how many there are, with those of secrets and of both records.
-const maxBuckets = 6
+// maxBuckets is how many there are, with those of secrets, of both records and
+// of the hub's apps.
+const maxBuckets = 7
 
 // An Engine keeps what nodes share: see the package comment. It is a
 // [usher.Spender] and a [usher.Bus]. Its methods may be called by many

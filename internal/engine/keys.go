@@ -17,6 +17,7 @@ import (
 
 // What a key may do, for [Key.May].
 const (
+	MayApps        = "apps"        // Make, change and remove apps of the hub, and their keys.
 	MayConnections = "connections" // See the live connections.
 	MayExchange    = "exchange"    // Have tokens of the site for its users.
 	MayExplain     = "explain"     // Look up why a client was refused.
@@ -29,7 +30,7 @@ const (
 
 // permissions are all that there are, sorted.
 var permissions = []string{
-	MayConnections, MayExchange, MayExplain, MayIntrospect, MayKeys, MayRevocations, MaySigning, MayTokens,
+	MayApps, MayConnections, MayExchange, MayExplain, MayIntrospect, MayKeys, MayRevocations, MaySigning, MayTokens,
 }
 
 const (
@@ -61,7 +62,7 @@ type Key struct {
 	// Name is of the operator's choice, to know the key by. At most 64
 	// printable characters. Default: none.
 	Name string `json:"name,omitempty"`
-	// May is what the key may do: "connections", "exchange", "explain",
+	// May is what the key may do: "apps", "connections", "exchange", "explain",
 	// "introspect", "keys", "revocations", "signing", "tokens". Sorted, each once.
 	// Default: nothing.
 	May []string `json:"may"`

@@ -59,8 +59,8 @@ func (w *wireBucket) update(ctx context.Context, key string, value []byte, old u
 	return revision, err
 }
 
-func (w *wireBucket) remove(ctx context.Context, key string) error {
-	return w.around("remove", func() error { return w.bucket.remove(ctx, key) })
+func (w *wireBucket) remove(ctx context.Context, key string, revision uint64) error {
+	return w.around("remove", func() error { return w.bucket.remove(ctx, key, revision) })
 }
 
 func (w *wireBucket) get(ctx context.Context, key string) (e entry, err error) {

@@ -77,7 +77,7 @@ func (k *Keys) store(ctx context.Context, since time.Time, r keyRecord) error {
 		// It may be there. The caller's time may be over, so this takes its own.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyCleanup)
 		defer cancel()
-		if k.bucket.remove(ctx, r.key.ID) == nil {
+		if k.bucket.remove(ctx, r.key.ID, 0) == nil {
 			k.mirror.goneHere(since, r.key.ID, 0)
 		}
 		return err
@@ -196,7 +196,7 @@ func (k *Keys) Remove(ctx context.Context, id string) error {
 	if err != nil {
 		return unreachable("read API key", err)
 	}
-	if err := k.bucket.remove(ctx, id); err != nil {
+	if err := k.bucket.remove(ctx, id, 0); err != nil {
 		return unreachable("remove API key", err)
 	}
 	k.mirror.goneHere(since, id, e.revision)

@@ -17,7 +17,7 @@ func TestSpentHereStaysSpent(t *testing.T) {
 	if err := l.Spend(t.Context(), id, until); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.remove(t.Context(), "id.01000000000000000000000000000000"); err != nil {
+	if err := b.remove(t.Context(), "id.01000000000000000000000000000000", 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Spend(t.Context(), id, until); !errors.Is(err, usher.ErrSpent) {

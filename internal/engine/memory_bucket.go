@@ -116,13 +116,16 @@ func (b *memoryBucket) update(ctx context.Context, key string, value []byte, rev
 	return b.put(key, value, ttl)
 }
 
-func (b *memoryBucket) remove(ctx context.Context, key string) error {
+func (b *memoryBucket) remove(ctx context.Context, key string, revision uint64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expire()
+	if revision > 0 && b.entries[key].revision != revision {
+		return errConflict
+	}
 	b.drop(key)
 	return nil
 }

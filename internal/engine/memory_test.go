@@ -76,7 +76,7 @@ func TestMemoryBucketFull(t *testing.T) {
 	if _, err := b.update(t.Context(), "k2", []byte("zz"), revision, 0); !errors.Is(err, errConflict) {
 		t.Errorf("at an old revision: got %v, want errConflict", err)
 	}
-	if err := b.remove(t.Context(), "k0"); err != nil {
+	if err := b.remove(t.Context(), "k0", 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.create(t.Context(), "k3", nil, 0); err != nil {
@@ -138,7 +138,7 @@ func TestMemoryWatcherSlow(t *testing.T) {
 		var last uint64
 		for i := range 100 {
 			key := fmt.Sprint("k", i%4)
-			if err := b.remove(t.Context(), key); err != nil {
+			if err := b.remove(t.Context(), key, 0); err != nil {
 				t.Fatal(err)
 			}
 			if last, err = b.create(t.Context(), key, nil, 0); err != nil {

@@ -130,7 +130,7 @@ func (r *Records) Remove(ctx context.Context, key string) error {
 	if !isRecordKey(key) {
 		return nil
 	}
-	err := r.call(ctx, func(ctx context.Context) error { return r.bucket.remove(ctx, key) })
+	err := r.call(ctx, func(ctx context.Context) error { return r.bucket.remove(ctx, key, 0) })
 	if err != nil {
 		return unreachable("remove record", err)
 	}

@@ -180,7 +180,7 @@ func TestSecretsLost(t *testing.T) {
 		b := secretsIn(t)
 		one := newSealer(t, b)
 		defer one.close()
-		if err := b.remove(t.Context(), secretsKey); err != nil {
+		if err := b.remove(t.Context(), secretsKey, 0); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(tendEvery + time.Second)

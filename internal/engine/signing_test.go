@@ -253,7 +253,7 @@ func TestSigningRaceAndLoss(t *testing.T) {
 				t.Error("two nodes sign with different keys")
 			}
 		}
-		if err := b.remove(t.Context(), signingKey); err != nil {
+		if err := b.remove(t.Context(), signingKey, 0); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(tendEvery + time.Second)

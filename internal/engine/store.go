@@ -50,8 +50,9 @@ type bucket interface {
 	// update replaces an entry that has this revision still, else it is
 	// errConflict. The new one is kept for ttl, or with 0 for ever.
 	update(ctx context.Context, key string, value []byte, revision uint64, ttl time.Duration) (uint64, error)
-	// remove removes an entry, if there is one.
-	remove(ctx context.Context, key string) error
+	// remove removes an entry, if there is one. With a revision other than 0 it has
+	// that still, else it is errConflict.
+	remove(ctx context.Context, key string, revision uint64) error
 	// watch calls f with every entry there is, before it returns, and from then on
 	// with each change, one at a time; after it was cut off, with what it has
 	// missed. It may tell of an entry again. stop returns when f is called no more.

@@ -41,6 +41,8 @@ func Test(t *testing.T, open func(t *testing.T) []*engine.Engine) {
 		{"records are shared, and of racing writes one wins", testRecords},
 		{"records end", testRecordsEnd},
 		{"records that cannot be are errors", testBadRecords},
+		{"apps are shared, and told of", testApps},
+		{"of racing changes of an app none is lost", testAppRace},
 		{"it is well", testWell},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
