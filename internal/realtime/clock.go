@@ -14,10 +14,14 @@ import (
 // adopt takes a grant, and looks when its end is near.
 func (t *transport) adopt(g *Grant) {
 	t.grant.Store(g)
+	now := time.Now()
 	t.tmu.Lock()
 	defer t.tmu.Unlock()
-	if time.Until(g.Expires) < promptLeast { // A client with such tokens does not want to be asked.
-		t.prompted = g.Expires
+	switch left := g.Expires.Sub(now); {
+	case g.Expires.IsZero(), left < promptLeast: // A client with such tokens does not want to be asked.
+		t.prompt = time.Time{}
+	default:
+		t.prompt = now.Add(max(left-promptAhead, promptApart))
 	}
 	if t.timer != nil && !t.stopped {
 		t.timer.Reset(0)
@@ -31,24 +35,26 @@ var heartbeat = &ably.ProtocolMessage{Action: ably.ActionHeartbeat}
 // nothing to a Ping.
 func (t *transport) tick() {
 	now := time.Now()
-	if now.UnixNano()-t.heard.Load() > 3*int64(t.set.maxIdle) {
+	silent := time.Duration(now.UnixNano() - t.heard.Load())
+	if silent > 3*t.set.maxIdle {
 		_ = t.conn.Close() // Which the reader sees.
 		return
 	}
-	if prompt := t.prompt(now); prompt {
+	if t.due(now) {
 		t.send(&ably.ProtocolMessage{Action: ably.ActionAuth})
 	}
 	// A client allows for some more than maxIdle; a little less is on the safe side.
 	every := t.set.maxIdle - t.set.maxIdle/10
 	quiet := t.out.idle(now)
+	var b []byte
 	if quiet >= every {
 		quiet = 0
-		b := frame(t.set.format, heartbeat)
-		if now.UnixNano()-t.heard.Load() > int64(every) {
-			b = append(b, ping...)
-		}
-		t.out.send(b)
+		b = frame(t.set.format, heartbeat)
 	}
+	if silent > every { // Also who gets much may have nothing to say.
+		b = append(b, ping...)
+	}
+	t.out.send(b)
 	t.again(now, every-quiet)
 }
 
@@ -58,8 +64,8 @@ var ping = control(ws.OpPing, nil)
 func (t *transport) again(now time.Time, wait time.Duration) {
 	t.tmu.Lock()
 	defer t.tmu.Unlock()
-	if g := t.grant.Load(); !g.Expires.IsZero() && !g.Expires.Equal(t.prompted) {
-		wait = min(wait, g.Expires.Add(-promptAhead).Sub(now))
+	if !t.prompt.IsZero() {
+		wait = min(wait, t.prompt.Sub(now))
 	}
 	wait = max(wait, time.Millisecond)
 	switch {
@@ -72,15 +78,14 @@ func (t *transport) again(now time.Time, wait time.Duration) {
 	}
 }
 
-// prompt reports, once for each token, that it is time for another.
-func (t *transport) prompt(now time.Time) bool {
+// due reports, once for each token, that it is time for another.
+func (t *transport) due(now time.Time) bool {
 	t.tmu.Lock()
 	defer t.tmu.Unlock()
-	g := t.grant.Load()
-	if g.Expires.IsZero() || g.Expires.Equal(t.prompted) || now.Before(g.Expires.Add(-promptAhead)) {
+	if t.prompt.IsZero() || now.Before(t.prompt) {
 		return false
 	}
-	t.prompted = g.Expires
+	t.prompt = time.Time{}
 	return true
 }
 

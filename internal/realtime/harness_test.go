@@ -44,6 +44,7 @@ var tokens = map[string]token{
 	"writer":  {"alice", `{"room":["publish"]}`, 0},
 	"bob":     {"bob", `{"*":["*"]}`, 0},
 	"minute":  {"alice", `{"*":["*"]}`, time.Minute},
+	"ten":     {"alice", `{"*":["*"]}`, 10 * time.Second},
 	"seconds": {"alice", `{"*":["*"]}`, 5 * time.Second},
 	"limited": {"alice", `{"*":["*"]}`, 0},
 }

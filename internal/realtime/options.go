@@ -106,9 +106,11 @@ const (
 	// attachTimeout bounds how long an attach may wait for the log: less than the
 	// 10 s that clients wait.
 	attachTimeout = 8 * time.Second
-	// promptAhead is how long before its token ends a client is asked for another,
-	// unless the token ends within promptLeast when it comes.
+	// promptAhead is how long before its token ends a client is asked for another:
+	// not within promptApart of when that token came, and not at all where it
+	// ended within promptLeast then.
 	promptAhead = 30 * time.Second
+	promptApart = 3 * time.Second
 	promptLeast = 5500 * time.Millisecond
 	// maxRemain bounds what a client may ask for as its grace.
 	maxRemain = 10 * time.Minute

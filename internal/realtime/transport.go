@@ -40,9 +40,9 @@ type transport struct {
 
 	tmu sync.Mutex
 	// Guarded by tmu.
-	timer    *time.Timer
-	prompted time.Time // The end of the token that a fresh one was asked for instead of.
-	stopped  bool
+	timer   *time.Timer
+	prompt  time.Time // When to ask for a fresh token. Zero: not, or not again.
+	stopped bool
 }
 
 func newTransport(ctx context.Context, s *Server, conn net.Conn, set settings, st *state) *transport {
