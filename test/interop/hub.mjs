@@ -1,5 +1,5 @@
-// The published SDK of Ably, as it is, with the hub. Run by test/hub, which cuts
-// the connections each time that it reads "cut".
+// The published SDK of Ably, as it is, with the hub, over a network that is cut.
+// Run by test/hub.
 //
 //   KEY=app.key:secret PORT=8080 node hub.mjs json|msgpack
 
@@ -7,11 +7,13 @@ import assert from "node:assert/strict";
 import process from "node:process";
 
 import Ably from "ably";
+import { Network } from "../browser/network.mjs";
 
+const network = await Network.open(Number(process.env.PORT));
 const options = {
   key: process.env.KEY,
   endpoint: "127.0.0.1",
-  port: Number(process.env.PORT),
+  port: network.port,
   tls: false,
   logLevel: 1,
   useBinaryProtocol: process.argv[2] === "msgpack",
@@ -36,10 +38,10 @@ async function until(what, ok) {
   assert.fail(`${what}: not within 15 s`);
 }
 
-/** cut has all connections broken, and waits until the client is back. */
+/** cut breaks all connections, and waits until the client is back. */
 async function cut(client) {
   const back = new Promise((resolve) => client.connection.once("connected", resolve));
-  console.log("cut");
+  network.cut();
   await back;
 }
 

@@ -8,8 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,8 +22,9 @@ import (
 
 // A node is the program with an app.
 type node struct {
-	port, proxy int
-	key, group  string // The latter makes tokens that can be revoked.
+	port       int
+	admin      string // The address of the admin listener, as a URL.
+	key, group string // The latter makes tokens that can be revoked.
 }
 
 var hub node
@@ -78,14 +77,14 @@ func run(m *testing.M) (code int, err error) {
 	if hub.port, err = strconv.Atoi(port); err != nil {
 		return 0, err
 	}
-	if err := hub.app(); err != nil {
-		return 0, err
-	}
-	stop, err := hub.proxied()
+	admin, err := logs.find(regexp.MustCompile(`listener=admin address=(\S+)`))
 	if err != nil {
 		return 0, err
 	}
-	defer stop()
+	hub.admin = "http://" + admin
+	if err := hub.app(); err != nil {
+		return 0, err
+	}
 	return m.Run(), nil
 }
 
@@ -103,73 +102,6 @@ func (n *node) app() error {
 	}
 	n.key, n.group = made.Keys[0].KeyStr, made.Keys[1].KeyStr
 	return nil
-}
-
-// cutEvery is how often the proxy cuts all that goes through it, in ways that
-// take turns: at once, and in one direction with the other left open.
-const cutEvery = 700 * time.Millisecond
-
-// proxied starts a proxy in front of the node that is bad at its work.
-func (n *node) proxied() (stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	n.proxy = l.Addr().(*net.TCPAddr).Port
-	var mu sync.Mutex
-	live := make(map[*net.TCPConn]*net.TCPConn) // To the other side.
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			up, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", n.port))
-			if err != nil {
-				c.Close()
-				continue
-			}
-			a, b := c.(*net.TCPConn), up.(*net.TCPConn)
-			mu.Lock()
-			live[a] = b
-			mu.Unlock()
-			for _, pair := range [][2]*net.TCPConn{{a, b}, {b, a}} {
-				go func() {
-					_, _ = io.Copy(pair[0], pair[1])
-					_ = pair[0].CloseWrite()
-				}()
-			}
-		}
-	}()
-	done := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(cutEvery)
-		defer tick.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-			mu.Lock()
-			for a, b := range live {
-				delete(live, a)
-				if i%2 == 0 {
-					_ = a.SetLinger(0)
-					_ = a.Close()
-					_ = b.Close()
-				} else {
-					_ = b.CloseWrite()
-					time.AfterFunc(cutEvery/2, func() { _ = a.Close(); _ = b.Close() })
-				}
-			}
-			mu.Unlock()
-		}
-	}()
-	return func() {
-		close(done)
-		l.Close()
-	}, nil
 }
 
 // A book is what the program has logged.
@@ -202,7 +134,7 @@ func (b *book) find(re *regexp.Regexp) (string, error) {
 }
 
 func TestJavaScript(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "node", "ably.mjs", strconv.Itoa(hub.port), strconv.Itoa(hub.proxy), hub.key, hub.group)
+	cmd := exec.CommandContext(t.Context(), "node", "ably.mjs", strconv.Itoa(hub.port), hub.admin, hub.key, hub.group)
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -231,51 +230,6 @@ func TestTokens(t *testing.T) {
 				}
 			case <-ctx.Done():
 				t.Error("got no end for a wrong key")
-			}
-		})
-	}
-}
-
-// Connections are cut, and what comes is in order, each once.
-func TestResume(t *testing.T) {
-	for name, binary := range formats {
-		t.Run(name, func(t *testing.T) {
-			ctx := patience(t)
-			through := withKey(ably.WithPort(hub.proxy))
-			a, b := realtime(t, binary, through...), realtime(t, binary, through...)
-			room := "go:cut:" + name
-			var mu sync.Mutex
-			var got []string
-			stop, err := b.Channels.Get(room).SubscribeAll(ctx, func(m *ably.Message) {
-				mu.Lock()
-				defer mu.Unlock()
-				got = append(got, m.Name)
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer stop()
-			var want []string
-			for i := range 60 {
-				want = append(want, fmt.Sprint(i))
-				if err := a.Channels.Get(room).Publish(ctx, fmt.Sprint(i), "x"); err != nil {
-					t.Fatalf("message %d: %v", i, err)
-				}
-				time.Sleep(40 * time.Millisecond)
-			}
-			for ctx.Err() == nil {
-				mu.Lock()
-				n := len(got)
-				mu.Unlock()
-				if n >= len(want) {
-					break
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if !slices.Equal(got, want) {
-				t.Errorf("got %v, want %v", got, want)
 			}
 		})
 	}
