@@ -68,6 +68,11 @@ type AppLimits struct {
 	Connections int `yaml:"connections" default:"100000" min:"1" max:"10000000"`
 	// How many channels one connection attaches to. Default: 200.
 	Channels int `yaml:"channels" default:"200" min:"1" max:"100000"`
+	// How many channels there are at one time that somebody uses. Default: 100000.
+	AllChannels int `yaml:"all_channels" default:"100000" min:"1" max:"10000000"`
+	// How many channels one connection attaches to in a second; at once as many as
+	// it may have, or else twice as many. Default: 100.
+	AttachRate int `yaml:"attach_rate" default:"100" min:"1" max:"1000000"`
 	// How many messages one connection publishes in a second. Default: 1000.
 	Rate int `yaml:"rate" default:"1000" min:"1" max:"1000000"`
 	// How many messages are published to one channel in a second. Default: 5000.

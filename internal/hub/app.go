@@ -22,6 +22,7 @@ type App struct {
 	// Guarded by mu.
 	channels    map[string]*channel
 	keys        map[string]*rate
+	spare       int // How many channels nobody holds.
 	connections int
 	ended       bool
 }
@@ -43,21 +44,63 @@ func (a *App) Limits() Limits { return a.options.Load().Limits }
 // channel returns the channel and holds it until release is called, once, by
 // the channel's own release.
 func (a *App) channel(name string) (*channel, error) {
+	c, gone, err := a.find(name)
+	if gone != nil {
+		gone.end()
+	}
+	return c, err
+}
+
+// find is channel. Where there are as many as there may be, one that nobody
+// holds gives way, gone, which is to be ended.
+func (a *App) find(name string) (c, gone *channel, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ended {
-		return nil, ErrClosed
+		return nil, nil, ErrClosed
 	}
-	c := a.channels[name]
+	c = a.channels[name]
 	if c == nil {
 		if exceeds(len(a.channels)+1, a.Limits().AllChannels) {
-			return nil, ErrChannels
+			if gone = a.yield(); gone == nil {
+				return nil, nil, ErrChannels
+			}
 		}
 		c = newChannel(a, name)
 		a.channels[name] = c
+		a.spare++
+	}
+	c.hold()
+	return c, gone, nil
+}
+
+// yield lets go of a channel that nobody holds, if there is one: any of them,
+// since whoever fills the app with channels has the most there. Callers hold mu.
+func (a *App) yield() *channel {
+	if a.spare == 0 {
+		return nil
+	}
+	for _, c := range a.channels {
+		if c.holders == 0 {
+			a.drop(c)
+			return c
+		}
+	}
+	return nil
+}
+
+// drop forgets a channel that nobody holds. Callers hold mu.
+func (a *App) drop(c *channel) {
+	delete(a.channels, c.name.Channel)
+	a.spare--
+}
+
+// hold holds a channel until release. Callers hold the app's mu.
+func (c *channel) hold() {
+	if c.holders == 0 {
+		c.app.spare--
 	}
 	c.holders++
-	return c, nil
 }
 
 // known returns the channel as channel does, or nil where this node has none.
@@ -66,7 +109,7 @@ func (a *App) known(name string) *channel {
 	defer a.mu.Unlock()
 	c := a.channels[name]
 	if c != nil {
-		c.holders++
+		c.hold()
 	}
 	return c
 }
@@ -89,7 +132,9 @@ func (c *channel) release() {
 	a := c.app
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c.holders--
+	if c.holders--; c.holders == 0 {
+		a.spare++
+	}
 	c.idle = time.Now()
 }
 
@@ -97,12 +142,12 @@ func (c *channel) release() {
 func (a *App) sweep(now time.Time) {
 	a.mu.Lock()
 	var gone, others []*channel
-	for name, c := range a.channels {
+	for _, c := range a.channels {
 		switch {
 		case c.holders > 0:
 			others = append(others, c)
 		case !c.isOpen() && now.Sub(c.idle) > sweepEvery, now.Sub(c.idle) > a.hub.linger:
-			delete(a.channels, name)
+			a.drop(c)
 			gone = append(gone, c)
 		default:
 			others = append(others, c)
@@ -121,7 +166,7 @@ func (a *App) end() {
 	a.mu.Lock()
 	a.ended = true
 	channels := a.channels
-	a.channels = make(map[string]*channel)
+	a.channels, a.spare = make(map[string]*channel), 0
 	a.mu.Unlock()
 	for _, c := range channels {
 		c.end()

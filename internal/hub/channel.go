@@ -38,6 +38,7 @@ type channel struct {
 	readers   []*Attachment
 	members   members
 	enterers  map[*Connection]struct{} // Connections that have entered somebody.
+	entering  map[memberKey]struct{}   // Of this node, of whom the log has yet to tell.
 	occupancy occupancy
 }
 
@@ -98,6 +99,7 @@ func (c *channel) begin(from Position, stop func()) bool {
 	}
 	c.ring, c.filled, c.stop, c.begun = newRing(from), false, stop, true
 	c.members = members{touched: make(map[memberKey]struct{})} // See meet.
+	c.entering = nil                                           // They are among those.
 	for _, e := range early {
 		c.take(e)
 	}
@@ -126,8 +128,13 @@ func (c *channel) take(e *Entry) {
 	}
 	c.ring.push(e)
 	c.ring.expire(e.Time - c.space.Retention.Milliseconds())
-	if e.Kind == Presence && c.members.apply(e) {
-		c.changed()
+	if e.Kind == Presence {
+		for i := range e.Messages {
+			delete(c.entering, memberKey{e.Messages[i].ConnectionID, e.Messages[i].ClientID})
+		}
+		if c.members.apply(e) {
+			c.changed()
+		}
 	}
 	for _, a := range c.readers {
 		a.wake()

@@ -213,10 +213,72 @@ func TestLimits(t *testing.T) {
 		third := connect(t, a)
 		attach(t, third, "other", hub.Attaching{})
 		third.Detach("other")
-		_, err = third.Attach(t.Context(), "one more", hub.Attaching{})
+		attach(t, third, "one more", hub.Attaching{}) // Which takes the place of what nobody uses.
+		_, err = a.Publish(t.Context(), "", hub.Publication{Channel: "other", Messages: []hub.Message{{}}})
 		wantError(t, err, hub.ErrChannels)
-		time.Sleep(5 * time.Minute) // Until the others are let go.
-		attach(t, third, "one more", hub.Attaching{})
+	})
+}
+
+// A client that goes from channel to channel takes no place from others, and
+// what they have is not given away.
+func TestChannelsGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, hub.AppOptions{Limits: hub.Limits{AllChannels: 10, AttachRate: -1}})
+		reads := attach(t, connect(t, a), "room", hub.Attaching{})
+		greedy := connect(t, a)
+		want := ""
+		for i := range 200 {
+			name := fmt.Sprint("greedy", i)
+			attach(t, greedy, name, hub.Attaching{})
+			greedy.Detach(name)
+			c := connect(t, a)
+			attach(t, c, fmt.Sprint("other", i), hub.Attaching{})
+			publish(t, c, "room", fmt.Sprint(i))
+			c.Close()
+			want += fmt.Sprint(i, " ")
+		}
+		if got := reads.texts(t); got != "["+strings.TrimSpace(want)+"]" {
+			t.Errorf("got %s, want all that was published", got)
+		}
+		for i := range 9 {
+			attach(t, connect(t, a), fmt.Sprint("held", i), hub.Attaching{})
+		}
+		_, err := greedy.Attach(t.Context(), "one more", hub.Attaching{})
+		wantError(t, err, hub.ErrChannels)
+		greedy.Detach("greedy")
+		time.Sleep(time.Hour)
+		if names, err := a.Channels(t.Context(), "", "", 100); len(names) != 10 || err != nil {
+			t.Errorf("got %v, %v, want those that are held", names, err)
+		}
+	})
+}
+
+// A connection attaches to as many channels at once as it may have, and then so
+// many in a second, whether it leaves others or not.
+func TestAttachRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, hub.AppOptions{Limits: hub.Limits{Channels: 30, AttachRate: 5}})
+		c, other := connect(t, a), connect(t, a)
+		attached := func() (n int) {
+			for i := range 100 {
+				name := fmt.Sprint(i)
+				if _, err := c.Attach(t.Context(), name, hub.Attaching{Waker: &reader{woken: make(chan struct{}, 1)}}); err == nil {
+					n++
+				} else {
+					wantError(t, err, hub.ErrAttachRate)
+				}
+				c.Detach(name)
+			}
+			return n
+		}
+		if n := attached(); n != 30 {
+			t.Errorf("got %d at once, want 30", n)
+		}
+		attach(t, other, "room", hub.Attaching{})
+		time.Sleep(3 * time.Second)
+		if n := attached(); n != 15 {
+			t.Errorf("got %d after 3 s, want 15", n)
+		}
 	})
 }
 

@@ -16,7 +16,8 @@ type Connection struct {
 	id  string
 	key *rate
 
-	rate rate
+	rate     rate
+	attaches rate
 
 	// turn is held while it is noted who is present and the log is told of it, so
 	// that both are in one order: Append does not wait for I/O.
@@ -85,13 +86,21 @@ func (c *Connection) Attach(ctx context.Context, name string, o Attaching) (*Att
 }
 
 func (c *Connection) mayAttach(name string) error {
+	limits := c.app.Limits()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.closed:
 		return ErrClosed
-	case c.attached[name] == nil && exceeds(len(c.attached)+1, c.app.Limits().Channels):
+	case c.attached[name] == nil && exceeds(len(c.attached)+1, limits.Channels):
 		return ErrChannels
+	case limits.AttachRate <= 0:
+		return nil
+	}
+	// Who comes back attaches to all that it had.
+	each := time.Second / time.Duration(limits.AttachRate)
+	if !c.attaches.spend(1, each, max(2*time.Second, time.Duration(limits.Channels)*each)) {
+		return ErrAttachRate
 	}
 	return nil
 }

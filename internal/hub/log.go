@@ -57,6 +57,8 @@ var (
 	ErrRate = errors.New("too many messages in a second")
 	// ErrSharedRate: of the key, the channel or the app, which others share.
 	ErrSharedRate = errors.New("too many messages in a second of several clients")
+	// ErrAttachRate: of the connection.
+	ErrAttachRate = errors.New("too many channels attached to in a second")
 	// ErrChannels: as many as the connection or the app may have.
 	ErrChannels = errors.New("too many channels")
 	// ErrConnections: as many as the app may have.

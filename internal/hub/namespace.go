@@ -37,8 +37,11 @@ type Limits struct {
 	Connections int
 	// Channels are those of one connection at a time. Default: 200.
 	Channels int
-	// AllChannels are those of the app at a time. Default: 100,000.
+	// AllChannels are those of the app that are in use at a time. Default: 100,000.
 	AllChannels int
+	// AttachRate is how many channels one connection attaches to in a second; as
+	// many as it may have at once, or else twice as many. Default: 100.
+	AttachRate int
 	// Rate, KeyRate, ChannelRate and AppRate are how many messages in a second
 	// one connection, one key, all who publish to one channel, and all of the app
 	// publish; twice as many at once. Default: 1,000, none, 5,000 and none.
@@ -51,6 +54,7 @@ func (l Limits) complete() Limits {
 	l.Connections = cmp.Or(l.Connections, 100_000)
 	l.Channels = cmp.Or(l.Channels, 200)
 	l.AllChannels = cmp.Or(l.AllChannels, 100_000)
+	l.AttachRate = cmp.Or(l.AttachRate, 100)
 	l.Rate = cmp.Or(l.Rate, 1000)
 	l.KeyRate = cmp.Or(l.KeyRate, -1)
 	l.ChannelRate = cmp.Or(l.ChannelRate, 5000)

@@ -182,7 +182,7 @@ func (a *App) held() []*channel {
 	var list []*channel
 	for _, c := range a.channels {
 		if c.isOpen() {
-			c.holders++
+			c.hold()
 			list = append(list, c)
 		}
 	}

@@ -44,6 +44,7 @@ func (c *Connection) Present(name, base string, list []Message, then func(Positi
 		if err != nil {
 			c.renote(a.channel, list)
 		}
+		a.channel.entered(list, at, err)
 		then(at, err)
 	})
 	return nil
@@ -52,7 +53,6 @@ func (c *Connection) Present(name, base string, list []Message, then func(Positi
 // note returns what of list changes who is present, with its ids, and notes it.
 // Its error is ErrMembers where that would be too many.
 func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, error) {
-	present := ch.present()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -60,19 +60,19 @@ func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, 
 	}
 	noted := c.present[ch]
 	var out []Message
-	more := 0
+	var fresh []memberKey
 	for _, m := range list {
 		last, is := noted[m.ClientID]
 		switch {
 		case is && m.ID != "" && m.ID == last.ID, !is && m.Action == Leave:
 			continue
 		case !is:
-			more++
+			fresh = append(fresh, memberKey{c.id, m.ClientID})
 		}
 		m.ConnectionID, m.ID = c.id, base+":"+strconv.Itoa(len(out))
 		out = append(out, m)
 	}
-	if more > 0 && exceeds(max(present, len(noted))+more, ch.space.Members) {
+	if !ch.mayEnter(fresh) {
 		return nil, ErrMembers
 	}
 	if noted == nil && len(out) > 0 {
@@ -81,7 +81,7 @@ func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, 
 			c.present = make(map[*channel]notes, 1)
 		}
 		c.present[ch] = noted
-		ch.hold(c)
+		ch.enteredBy(c)
 	}
 	for i := range out {
 		if out[i].Action == Leave {
@@ -107,8 +107,8 @@ func (c *Connection) renote(ch *channel, list []Message) {
 	}
 }
 
-// hold notes that a connection enters somebody, until unhold.
-func (c *channel) hold(conn *Connection) {
+// enteredBy notes that a connection enters somebody, until leftBy.
+func (c *channel) enteredBy(conn *Connection) {
 	c.mu.Lock()
 	if c.enterers == nil {
 		c.enterers = make(map[*Connection]struct{}, 1)
@@ -117,10 +117,10 @@ func (c *channel) hold(conn *Connection) {
 	c.mu.Unlock()
 	c.app.mu.Lock()
 	defer c.app.mu.Unlock()
-	c.holders++
+	c.hold()
 }
 
-func (c *channel) unhold(conn *Connection) {
+func (c *channel) leftBy(conn *Connection) {
 	c.mu.Lock()
 	delete(c.enterers, conn)
 	c.mu.Unlock()
@@ -133,11 +133,34 @@ func (c *channel) head() Position {
 	return c.ring.head
 }
 
-// present is how many members there are.
-func (c *channel) present() int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return len(c.members.all)
+// mayEnter reports whether there is room for more members, and keeps it for them
+// until the log has told of them.
+func (c *channel) mayEnter(fresh []memberKey) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(fresh) > 0 && exceeds(len(c.members.all)+len(c.entering)+len(fresh), c.space.Members) {
+		return false
+	}
+	for _, key := range fresh {
+		if c.entering == nil {
+			c.entering = make(map[memberKey]struct{})
+		}
+		c.entering[key] = struct{}{}
+	}
+	return true
+}
+
+// entered is told what became of an entry with members. Where the log will not
+// tell of it, or has already, no room is kept for them.
+func (c *channel) entered(list []Message, at Position, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && at > c.ring.head {
+		return
+	}
+	for i := range list {
+		delete(c.entering, memberKey{list[i].ConnectionID, list[i].ClientID})
+	}
 }
 
 // absentEverywhere has all members of the connection leave.
@@ -167,7 +190,7 @@ func (c *Connection) absent(ch *channel) {
 	if e := ch.leaving(c.id, noted); e != nil {
 		c.app.hub.append(e)
 	}
-	ch.unhold(c)
+	ch.leftBy(c)
 }
 
 // leaving is the entry by which members leave. Its ids do not begin with their

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -255,5 +256,90 @@ func TestOccupancyMeanwhile(t *testing.T) {
 	case <-watcher.woken:
 		t.Error("told again, of nothing")
 	default:
+	}
+}
+
+// A heldLog appends when it is told to.
+type heldLog struct {
+	hub.MemoryLog
+	late []func(fails bool)
+}
+
+func (l *heldLog) Append(e *hub.Entry, then func(hub.Position, error)) {
+	l.late = append(l.late, func(fails bool) {
+		if fails {
+			then(0, errDown)
+		} else {
+			l.MemoryLog.Append(e, then)
+		}
+	})
+}
+
+func (l *heldLog) catchUp(fails bool) {
+	late := l.late
+	l.late = nil
+	for _, f := range late {
+		f(fails)
+	}
+}
+
+// Members count from when they enter, not from when the log has told of them: many
+// that enter at once are not more than there may be.
+func TestMembersInFlight(t *testing.T) {
+	l := new(heldLog)
+	a := newAppOver(t, l, hub.AppOptions{Namespaces: map[string]hub.Namespace{"": {Members: 3}}})
+	var connections []*hub.Connection
+	for range 10 {
+		c := connect(t, a)
+		attach(t, c, "chat", hub.Attaching{})
+		connections = append(connections, c)
+	}
+	serial := 0
+	entered := func() (n int) {
+		serial++
+		for _, c := range connections {
+			switch err := present(c, "chat", fmt.Sprint(c.ID(), ":", serial), hub.Enter, c.ID()); {
+			case err == nil:
+				n++
+			case !errors.Is(err, hub.ErrMembers):
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	members := func() int {
+		list, err := a.Members(t.Context(), "chat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if n := entered(); n != 3 {
+		t.Errorf("got %d that entered at once, want 3", n)
+	}
+	l.catchUp(false)
+	if n := members(); n != 3 {
+		t.Errorf("got %d members, want 3", n)
+	}
+	for _, c := range connections {
+		c.Detach("chat")
+		attach(t, c, "chat", hub.Attaching{})
+	}
+	l.catchUp(false)
+	if n := entered(); n != 3 {
+		t.Errorf("got %d that entered once the others had left, want 3", n)
+	}
+	l.catchUp(true) // Whose place is free again.
+	for _, c := range connections {
+		c.Detach("chat")
+		attach(t, c, "chat", hub.Attaching{})
+	}
+	l.catchUp(false)
+	if n := entered(); n != 3 {
+		t.Errorf("got %d that entered once the log had failed others, want 3", n)
+	}
+	l.catchUp(false)
+	if n := members(); n != 3 {
+		t.Errorf("got %d members, want 3", n)
 	}
 }

@@ -104,6 +104,7 @@ var refusals = []struct {
 	{hub.ErrIDs, ably.BadMessageID},
 	{hub.ErrRate, ably.ConnectionRateLimited},
 	{hub.ErrSharedRate, ably.RateLimited},
+	{hub.ErrAttachRate, ably.RateLimited},
 	{hub.ErrChannels, ably.TooManyChannels},
 	{hub.ErrMembers, ably.TooManyMembers},
 	{hub.ErrNotAttached, ably.ChannelWrongState},

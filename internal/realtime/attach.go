@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -52,7 +51,7 @@ func (t *transport) attach(p *ably.ProtocolMessage) {
 	info = t.begin(c, p)
 	switch {
 	case info == nil:
-	case info.Status >= http.StatusInternalServerError: // The client tries again by itself, which after an ERROR it does not.
+	case passes(info): // The client tries again by itself, which after an ERROR it does not.
 		t.send(&ably.ProtocolMessage{Action: ably.ActionDetached, Channel: p.Channel, Error: info})
 	default:
 		t.channelError(p.Channel, info)

@@ -185,3 +185,101 @@ func TestConnectionKeyOpens(t *testing.T) {
 		}
 	})
 }
+
+// Who leaves connections behind that could be resumed, for as long as it may, keeps
+// nobody out by that. Those that are live are not put out; at their bound a client
+// is told to come again.
+func TestLostConnectionsGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{Connections: 10})
+		stays := s.connect(t, "access_token=bob", false)
+		key := textOf(stays.next(false), "connectionDetails", "connectionKey")
+		for range 50 {
+			c := s.connect(t, "access_token=alice&remainPresentFor=600000", false)
+			if got := jsonOf(c.next(false)); !strings.Contains(got, `"action":4`) {
+				t.Fatalf("got %s, want it let in", got)
+			}
+			c.mustSay(t, `{"action":10,"channel":"room"}`)
+			c.mustSay(t, `{"action":14,"channel":"room","msgSerial":0,"presence":[{"action":2}]}`)
+			synctest.Wait()
+			_ = c.conn.Close()
+			synctest.Wait()
+		}
+		var live []*client
+		for range 9 {
+			c := s.connect(t, "access_token=bob", false)
+			if got := jsonOf(c.next(false)); !strings.Contains(got, `"action":4`) {
+				t.Fatalf("got %s, want it let in", got)
+			}
+			live = append(live, c)
+		}
+		if n := len(s.members(t, "room")); n != 0 {
+			t.Errorf("got %d members of connections that gave way, want that they have left", n)
+		}
+		late := s.connect(t, "access_token=bob", false)
+		if got := jsonOf(late.next(false)); !strings.Contains(got, `"action":6`) || !strings.Contains(got, `"code":42910`) {
+			t.Errorf("got %s, want DISCONNECTED with 42910", got)
+		}
+		for _, c := range append(live, stays) {
+			c.mustSay(t, `{"action":0,"id":"x"}`)
+			if got := jsonOf(c.next(false)); !strings.Contains(got, `"id":"x"`) {
+				t.Errorf("got %s of a connection that was live", got)
+			}
+		}
+		_ = stays.conn.Close()
+		synctest.Wait()
+		back := s.connect(t, "access_token=bob&resume="+key, false)
+		if got := jsonOf(back.next(false)); !strings.Contains(got, `"action":4`) || strings.Contains(got, `"error"`) {
+			t.Errorf("got %s, want a resume where nobody needs the place", got)
+		}
+	})
+}
+
+// members are those of a channel.
+func (s *site) members(t *testing.T, channel string) []*hub.Message {
+	t.Helper()
+	list, err := s.app.Members(t.Context(), channel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// Who attaches to one channel after the other is told to wait, in a way that its
+// SDK tries again after, and may do everything else.
+func TestAttachRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{Channels: 5, AttachRate: 1})
+		c := s.connect(t, "access_token=alice", false)
+		c.next(false)
+		attached, later := 0, 0
+		for i := range 20 {
+			c.mustSay(t, fmt.Sprintf(`{"action":10,"channel":"%d"}`, i))
+			switch got := jsonOf(c.next(false)); {
+			case strings.Contains(got, `"action":11`):
+				attached++
+				c.mustSay(t, fmt.Sprintf(`{"action":12,"channel":"%d"}`, i))
+				c.next(false)
+			case strings.Contains(got, `"action":13`) && strings.Contains(got, `"code":42910`):
+				later++
+			default:
+				t.Fatalf("got %s, want ATTACHED, or DETACHED with 42910", got)
+			}
+		}
+		if attached != 5 || later != 15 {
+			t.Errorf("got %d attached and %d told to wait, want 5 and 15", attached, later)
+		}
+		if n, err := s.app.Channels(t.Context(), "", "", 100); len(n) != 5 || err != nil {
+			t.Errorf("got %v, %v, want five channels that the log follows", n, err)
+		}
+		c.mustSay(t, `{"action":15,"channel":"0","msgSerial":0,"messages":[{"data":"x"}]}`)
+		if got := jsonOf(c.next(true)); !strings.Contains(got, `"action":1`) {
+			t.Errorf("got %s, want it published", got)
+		}
+		time.Sleep(time.Second)
+		c.mustSay(t, `{"action":10,"channel":"19"}`)
+		if got := jsonOf(c.next(false)); !strings.Contains(got, `"action":11`) {
+			t.Errorf("got %s a second later, want ATTACHED", got)
+		}
+	})
+}

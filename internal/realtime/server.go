@@ -23,6 +23,7 @@ type Server struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	states     map[string]*state // By the connection's id.
+	adrift     adrift
 	transports map[*transport]struct{}
 	closed     bool
 	wg         sync.WaitGroup // Of the transports' goroutines. Nobody is added once it is closed.
@@ -30,7 +31,7 @@ type Server struct {
 
 // New returns a server. After it, Close must be called.
 func New(o Options) *Server {
-	return &Server{o: o.complete(), states: make(map[string]*state), transports: make(map[*transport]struct{})}
+	return &Server{o: o.complete(), states: make(map[string]*state), adrift: make(adrift), transports: make(map[*transport]struct{})}
 }
 
 // Close ends every connection, and what is kept of those that have none.
@@ -122,7 +123,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	t := newTransport(r.Context(), s, conn, set, st)
 	t.adopt(g)
-	if err := st.adopt(t, set.grace); err != nil {
+	if err := s.adopt(st, t, set.grace); err != nil {
 		_ = conn.Close()
 		return
 	}
@@ -215,7 +216,9 @@ func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, error) {
 }
 
 // Refuse answers a handshake with 101 and an ERROR, since the SDKs can read no
-// other answer, and closes. It is for handshakes that were not admitted, too.
+// other answer, and closes. Where it may help to try again later it is
+// DISCONNECTED: after an ERROR they give up. It is for handshakes that were not
+// admitted, too.
 func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, why *ably.ErrorInfo) {
 	set, _ := s.settingsOf(r.URL.Query())
 	conn, err := upgrade(w, r)
@@ -224,7 +227,11 @@ func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, why *ably.ErrorI
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(closeTime))
-	b := frame(set.format, &ably.ProtocolMessage{Action: ably.ActionError, Error: why})
+	p := &ably.ProtocolMessage{Action: ably.ActionError, Error: why}
+	if passes(why) {
+		p.Action = ably.ActionDisconnected
+	}
+	b := frame(set.format, p)
 	if _, err := conn.Write(append(b, normalClose...)); err != nil {
 		return
 	}

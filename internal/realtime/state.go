@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -89,9 +90,48 @@ func (s *Server) resume(key string, g *Grant) (st *state, gone, wrong *ably.Erro
 	return st, nil, nil
 }
 
-// begin makes a new state.
+// adrift are the states that have no transport, by their apps.
+type adrift map[*hub.App]map[*state]struct{}
+
+func (a adrift) add(st *state) {
+	if a[st.app] == nil {
+		a[st.app] = make(map[*state]struct{})
+	}
+	a[st.app][st] = struct{}{}
+}
+
+func (a adrift) remove(st *state) {
+	if delete(a[st.app], st); len(a[st.app]) == 0 {
+		delete(a, st.app)
+	}
+}
+
+// yield ends a connection of an app that has no transport, if there is one: any of
+// them, since whoever leaves many behind has the most there.
+func (s *Server) yield(app *hub.App) bool {
+	s.mu.Lock()
+	var one *state
+	for one = range s.adrift[app] {
+		break
+	}
+	if one != nil {
+		s.adrift.remove(one)
+	}
+	s.mu.Unlock()
+	if one == nil {
+		return false
+	}
+	s.forget(one, nil) // Unless it was resumed meanwhile.
+	return true
+}
+
+// begin makes a new state. Where there are as many as there may be, those that
+// could be resumed give way.
 func (s *Server) begin(g *Grant) (*state, error) {
 	conn, err := g.App.Connect(g.Key)
+	for errors.Is(err, hub.ErrConnections) && s.yield(g.App) {
+		conn, err = g.App.Connect(g.Key)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +146,9 @@ func (s *Server) begin(g *Grant) (*state, error) {
 	return st, nil
 }
 
-// adopt makes t the transport of the connection. One that it had is closed,
-// without a word.
-func (st *state) adopt(t *transport, grace time.Duration) error {
+// adopt makes t the transport of a connection. One that it had is closed, without
+// a word.
+func (s *Server) adopt(st *state, t *transport, grace time.Duration) error {
 	st.mu.Lock()
 	if st.over {
 		st.mu.Unlock()
@@ -120,6 +160,9 @@ func (st *state) adopt(t *transport, grace time.Duration) error {
 		st.timer.Stop()
 		st.timer = nil
 	}
+	s.mu.Lock()
+	s.adrift.remove(st)
+	s.mu.Unlock()
 	st.mu.Unlock()
 	if old != nil {
 		_ = old.conn.Close()
@@ -139,6 +182,9 @@ func (s *Server) lost(st *state, t *transport) {
 	st.transport = nil
 	st.conn.Lose(st.grace)
 	st.timer = time.AfterFunc(max(s.o.StateTTL, st.grace), func() { s.forget(st, nil) })
+	s.mu.Lock()
+	s.adrift.add(st)
+	s.mu.Unlock()
 }
 
 // forget ends a connection, if it has no other transport than t.
@@ -155,6 +201,7 @@ func (s *Server) forget(st *state, t *transport) {
 	st.mu.Unlock()
 	s.mu.Lock()
 	delete(s.states, st.conn.ID())
+	s.adrift.remove(st)
 	s.mu.Unlock()
 	st.conn.Close()
 }

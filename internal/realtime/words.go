@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,11 @@ func opcode(f ably.Format) ws.OpCode {
 		return ws.OpBinary
 	}
 	return ws.OpText
+}
+
+// passes reports whether it may help to try again later.
+func passes(why *ably.ErrorInfo) bool {
+	return why.Status >= http.StatusInternalServerError || why.Status == http.StatusTooManyRequests || why.Code == ably.Disconnected
 }
 
 // frame is a protocol message as a frame.

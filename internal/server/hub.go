@@ -208,6 +208,7 @@ func hubApps(h *config.Hub) ([]*apps.App, error) {
 			Namespaces: make(map[string]hub.Namespace),
 			Limits: hub.Limits{
 				MessageBytes: l.MessageSize, Connections: l.Connections, Channels: l.Channels,
+				AllChannels: l.AllChannels, AttachRate: l.AttachRate,
 				Rate: l.Rate, ChannelRate: l.ChannelRate, KeyRate: l.KeyRate, AppRate: l.AppRate,
 			},
 		}}
