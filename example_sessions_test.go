@@ -41,7 +41,7 @@ func ExampleSessions_Revoke() {
 	// 200
 	// 401 <nil>
 	// 200
-	// revocation of nobody: it names no subject, session, token or issuer
+	// revocation of nobody: it names no subject, session, token, group or issuer
 }
 
 // A server that has judged a fresh credential by itself extends the connections

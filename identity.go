@@ -49,6 +49,28 @@ func (c Claims) String(name string) string {
 	return s
 }
 
+// claimGroups is the claim that names the groups whose member the subject is.
+const claimGroups = "groups"
+
+// groups are those that the claims name.
+func (id *Identity) groups() []string {
+	switch v := id.Claims[claimGroups].(type) {
+	case string:
+		return []string{v}
+	case []string:
+		return v
+	case []any:
+		list := make([]string, 0, len(v))
+		for _, name := range v {
+			if text, ok := name.(string); ok {
+				list = append(list, text)
+			}
+		}
+		return list
+	}
+	return nil
+}
+
 // claimProvider is the claim that names the issuer of the credential which this
 // one was made for, as by a token exchange.
 const claimProvider = "idp"

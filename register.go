@@ -18,7 +18,7 @@ type register struct {
 
 // A revokedName is what a revocation names.
 type revokedName struct {
-	what byte // 's'ubject, session 'i'd, 't'oken or issue'r'.
+	what byte // 's'ubject, session 'i'd, 't'oken, 'g'roup or issue'r'.
 	name string
 }
 
@@ -39,6 +39,8 @@ func (r *Revocation) name() revokedName {
 		return revokedName{'i', r.Session}
 	case r.Token != "":
 		return revokedName{'t', r.Token}
+	case r.Group != "":
+		return revokedName{'g', r.Group}
 	}
 	return revokedName{'r', r.Issuer}
 }
@@ -109,10 +111,23 @@ func (g *register) refuses(id *Identity, now time.Time) error {
 		{'s', id.Subject}, {'i', id.Session}, {'t', id.Token}, {'r', id.Issuer}, {'r', id.Claims.String(claimProvider)},
 	}
 	for _, name := range names {
-		for _, e := range g.entries[name] {
-			if err := e.refuses(id, now); err != nil {
-				return err
-			}
+		if err := g.refusesBy(name, id, now); err != nil {
+			return err
+		}
+	}
+	for _, group := range id.groups() {
+		if err := g.refusesBy(revokedName{'g', group}, id, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusesBy is refuses for one name that id has.
+func (g *register) refusesBy(name revokedName, id *Identity, now time.Time) error {
+	for _, e := range g.entries[name] {
+		if err := e.refuses(id, now); err != nil {
+			return err
 		}
 	}
 	return nil

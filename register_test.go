@@ -3,6 +3,7 @@ package usher
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ type modeled struct {
 func (m *modeled) covers(id *Identity) bool {
 	r := &m.Revocation
 	return (r.Subject == "" || r.Subject == id.Subject) && (r.Session == "" || r.Session == id.Session) &&
-		(r.Token == "" || r.Token == id.Token) && (r.Issuer == "" || r.Issuer == id.Issuer || r.Issuer == id.Claims["idp"])
+		(r.Token == "" || r.Token == id.Token) && (r.Group == "" || slices.Contains(id.groups(), r.Group)) && (r.Issuer == "" || r.Issuer == id.Issuer || r.Issuer == id.Claims["idp"])
 }
 
 // refuses is the rule for one revocation, word for word.
@@ -52,13 +53,15 @@ func TestRegisterProperty(t *testing.T) {
 			"revoke": func(t *rapid.T) {
 				r := Revocation{Issuer: names.Draw(t, "issuer"), IssuedBefore: now.Add(-minutes("before", -1, 20))}
 				name := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "name")
-				switch rapid.IntRange(0, 3).Draw(t, "what") {
+				switch rapid.IntRange(0, 4).Draw(t, "what") {
 				case 0:
 					r.Subject = name
 				case 1:
 					r.Session = name
 				case 2:
 					r.Token = name
+				case 3:
+					r.Group = name
 				default:
 					r.Issuer = name
 				}
@@ -73,8 +76,9 @@ func TestRegisterProperty(t *testing.T) {
 					Subject: names.Draw(t, "subject"), Issuer: names.Draw(t, "of"), Session: names.Draw(t, "session"),
 					Token: names.Draw(t, "token"), Recheck: rapid.Bool().Draw(t, "recheck"),
 				}
+				id.Claims = Claims{"groups": rapid.SliceOfN(names, 0, 3).Draw(t, "groups")}
 				if provider := names.Draw(t, "idp"); provider != "" {
-					id.Claims = Claims{"idp": provider}
+					id.Claims["idp"] = provider
 				}
 				if rapid.Bool().Draw(t, "dated") {
 					id.Issued = now.Add(-minutes("age", 0, 40))

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
 // A Revocation takes back credentials: it ends the connections that they have
 // opened, and no more are opened with them. It names exactly one of Subject,
-// Session and Token, or else Issuer; beside one of the others, Issuer narrows
-// it to who vouched for that.
+// Session, Token and Group, or else Issuer; beside one of the others, Issuer
+// narrows it to who vouched for that.
 type Revocation struct {
 	// Subject is whose credentials are meant: all of them (the claim "sub").
 	Subject string `json:"subject,omitempty"`
@@ -19,6 +20,9 @@ type Revocation struct {
 	Session string `json:"session,omitempty"`
 	// Token is the one credential that is meant (the claim "jti").
 	Token string `json:"token,omitempty"`
+	// Group is whose members' credentials are meant: it is in their claim "groups"
+	// (RFC 9068 §2.2.3.1), a text or an array of texts.
+	Group string `json:"group,omitempty"`
 	// Issuer is whose credentials are meant (the claim "iss"), and those that
 	// another issuer made for one of its own (the claim "idp").
 	Issuer string `json:"issuer,omitempty"`
@@ -61,17 +65,17 @@ func (r Revocation) Validate() error {
 // its own clock: where the clocks are apart, its revocations must count.
 func (r *Revocation) validateNames() error {
 	named := 0
-	for _, s := range []string{r.Subject, r.Session, r.Token} {
+	for _, s := range []string{r.Subject, r.Session, r.Token, r.Group} {
 		if s != "" {
 			named++
 		}
 	}
 	switch {
 	case named == 0 && r.Issuer == "":
-		return errors.New("revocation of nobody: it names no subject, session, token or issuer")
+		return errors.New("revocation of nobody: it names no subject, session, token, group or issuer")
 	case named > 1:
-		return errors.New("revocation names more than one of subject, session and token")
-	case max(len(r.Subject), len(r.Session), len(r.Token), len(r.Issuer)) > maxNamed:
+		return errors.New("revocation names more than one of subject, session, token and group")
+	case max(len(r.Subject), len(r.Session), len(r.Token), len(r.Group), len(r.Issuer)) > maxNamed:
 		return errors.New("revocation names something of more than 1024 bytes")
 	case len(r.Reason) > maxReason:
 		return errors.New("revocation's reason has more than 256 bytes")
@@ -178,7 +182,8 @@ func (r *Revocation) matches(id *Identity) bool {
 	case r.Issuer != "" && !id.vouchedBy(r.Issuer),
 		r.Subject != "" && r.Subject != id.Subject,
 		r.Session != "" && r.Session != id.Session,
-		r.Token != "" && r.Token != id.Token:
+		r.Token != "" && r.Token != id.Token,
+		r.Group != "" && !slices.Contains(id.groups(), r.Group):
 		return false
 	}
 	return id.Issued.IsZero() || id.Issued.Before(r.IssuedBefore)

@@ -25,6 +25,9 @@ func TestRevoke(t *testing.T) {
 		// Of tokens that were exchanged for another issuer's.
 		"dan by idp":  {Subject: "dan", Issuer: "https://ours.test", Session: "s3", Token: "t4", Claims: usher.Claims{"idp": "https://idp.test"}},
 		"dora by idp": {Subject: "dora", Issuer: "https://ours.test", Session: "s4", Token: "t5", Claims: usher.Claims{"idp": "https://idp.test"}},
+		"eve in a":    {Subject: "eve", Issuer: login, Session: "s5", Token: "t6", Claims: usher.Claims{"groups": []any{"b", "a", 1}}},
+		"fay in a":    {Subject: "fay", Issuer: other, Session: "s6", Token: "t7", Claims: usher.Claims{"groups": "a"}},
+		"gus in b":    {Subject: "gus", Issuer: login, Session: "s7", Token: "t8", Claims: usher.Claims{"groups": []string{"b"}}},
 	}
 	tests := []struct {
 		name   string
@@ -37,7 +40,10 @@ func TestRevoke(t *testing.T) {
 		{"session of issuer", usher.Revocation{Session: "s1", Issuer: login}, []string{"alice at login"}},
 		{"token", usher.Revocation{Token: "t1"}, []string{"alice at login", "bob at other"}},
 		{"token of issuer", usher.Revocation{Token: "t1", Issuer: other}, []string{"bob at other"}},
-		{"issuer", usher.Revocation{Issuer: login}, []string{"alice at login", "bob at login"}},
+		{"issuer", usher.Revocation{Issuer: login}, []string{"alice at login", "bob at login", "eve in a", "gus in b"}},
+		{"group", usher.Revocation{Group: "a"}, []string{"eve in a", "fay in a"}},
+		{"group of issuer", usher.Revocation{Group: "b", Issuer: login}, []string{"eve in a", "gus in b"}},
+		{"group that is no text", usher.Revocation{Group: "1"}, nil},
 		{"issuer of what was exchanged", usher.Revocation{Issuer: "https://idp.test"}, []string{"dan by idp", "dora by idp"}},
 		{"subject of such an issuer", usher.Revocation{Subject: "dan", Issuer: "https://idp.test"}, []string{"dan by idp"}},
 		{"session of such an issuer", usher.Revocation{Session: "s4", Issuer: "https://idp.test"}, []string{"dora by idp"}},

@@ -3,6 +3,7 @@ package apps_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -231,7 +232,7 @@ func TestRevoke(t *testing.T) {
 		time.Sleep(time.Second)
 		key := w.grant(t, group+":"+secret)
 		now := time.Now().UnixMilli()
-		got, err := w.Revoke(t.Context(), group, &ably.RevokeRequest{Targets: []string{"clientId:me", "invalidType:abc", "channel:x"}}, key)
+		got, err := w.Revoke(t.Context(), group, &ably.RevokeRequest{Targets: []string{"clientId:me", "invalidType:abc", "channel:"}}, key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,6 +252,52 @@ func TestRevoke(t *testing.T) {
 		time.Sleep(time.Minute)
 		if err := w.revoked(t, red); !coded(err, ably.TokenRevoked) || w.revoked(t, blue) != nil {
 			t.Errorf("got %v once it applies, want %d, and the other group spared", err, ably.TokenRevoked)
+		}
+	})
+}
+
+// A token is taken back by a channel that its capability has word for word.
+func TestRevokeByChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		tokens := map[string]string{}
+		for name, capability := range map[string]any{
+			"room": `{"room":["subscribe"]}`, "two": `{"other":["publish"],"room":["*"]}`, "wild": `{"room:*":["*"]}`, "all": nil, "more": `{"room:a":["*"],"rooms":["*"]}`,
+		} {
+			tokens[name] = of(group, map[string]any{"x-ably-capability": capability})
+		}
+		elsewhere := of(full, map[string]any{"x-ably-capability": `{"room":["subscribe"]}`})
+		time.Sleep(time.Second)
+		key := w.grant(t, group+":"+secret)
+		revoked := func(target string) string {
+			t.Helper()
+			got, err := w.Revoke(t.Context(), group, &ably.RevokeRequest{Targets: []string{target}}, key)
+			if err != nil || got.Results[0].Error != nil {
+				t.Fatalf("%s: got %+v, %v", target, got, err)
+			}
+			var list []string
+			for name, token := range tokens {
+				if err := w.revoked(t, token); coded(err, ably.TokenRevoked) {
+					list = append(list, name)
+				}
+			}
+			slices.Sort(list)
+			return strings.Join(list, " ")
+		}
+		if got := revoked("channel:nothing"); got != "" {
+			t.Errorf("got %s revoked by a channel that none has", got)
+		}
+		if got := revoked("channel:room"); got != "room two" {
+			t.Errorf("got %s revoked, want those that have the channel", got)
+		}
+		if got := revoked("channel:*"); got != "all room two" {
+			t.Errorf("got %s revoked, want the one with all channels, too", got)
+		}
+		if w.revoked(t, elsewhere) != nil {
+			t.Error("got a token of another key revoked")
+		}
+		if fresh := of(group, map[string]any{"x-ably-capability": `{"room":["*"]}`, "iat": time.Now().Add(time.Second).Unix()}); w.revoked(t, fresh) != nil {
+			t.Error("got a token revoked that was made later")
 		}
 	})
 }

@@ -57,7 +57,7 @@ func (a *Authority) revoke(ctx context.Context, target string, r usher.Revocatio
 	case kind == "revocationKey":
 		r.Session = revocationSession(name)
 	default:
-		return ably.Errorf(ably.BadRequest, "tokens cannot be revoked by their channel")
+		r.Group = channelGroup(name)
 	}
 	if err := r.Validate(); err != nil {
 		return ably.Errorf(ably.BadRequest, "%v", err)

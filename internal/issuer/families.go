@@ -111,13 +111,14 @@ func (i *Issuer) end(ctx context.Context, p *parsed, why string) error {
 // before it, for as long as one may live, which is longer than [usher.Sessions]
 // remember anything. Call it before Sessions.Revoke, with an IssuedBefore only if
 // one was asked for: then no token is made between the two that neither knows of.
-// A revocation of one token, and one of another issuer's, is none of a family.
+// A revocation of one token, of a group, and of another issuer's, is none of a
+// family.
 // With ErrUnavailable it is not known whether it is remembered: try again.
 func (i *Issuer) Remember(ctx context.Context, r usher.Revocation) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	if r.Token != "" || r.Issuer != "" && r.Issuer != i.o.Name {
+	if r.Token != "" || r.Group != "" || r.Issuer != "" && r.Issuer != i.o.Name {
 		return nil
 	}
 	at := r.IssuedBefore
