@@ -137,6 +137,9 @@ func TestTolerant(t *testing.T) {
 		{"a float64 and a float32", ably.Msgpack, "83 a6616374696f6e cb402e000000000000 a76368616e6e656c a163 a96d736753657269616c ca40400000"},
 		{"str8, str16 and map16", ably.Msgpack, "de0003 d906616374696f6e 0f da00076368616e6e656c d90163 a96d736753657269616c 03"},
 		{"map32 and nil", ably.Msgpack, "df00000004 a6616374696f6e 0f a76368616e6e656c a163 a96d736753657269616c 03 a86d65737361676573 c0"},
+		{"unknown and deep", ably.JSON, `{"x":` + strings.Repeat(`[{"a":`, 500) + "1" + strings.Repeat("}]", 500) + `,"action":15,"channel":"c","msgSerial":3}`},
+		{"unknown and a million deep", ably.Msgpack, "84 a178" + strings.Repeat("91", 1e6) + "c0 a6616374696f6e 0f a76368616e6e656c a163 a96d736753657269616c 03"},
+		{"unknown maps in lists", ably.Msgpack, "84 a178" + strings.Repeat("9281a161", 500) + "c0" + strings.Repeat("c0", 500) + "a6616374696f6e 0f a76368616e6e656c a163 a96d736753657269616c 03"},
 		{"a name that is a number, and an extension", ably.Msgpack, "85 01 02 a6616374696f6e 0f a76368616e6e656c a163 a96d736753657269616c 03 a178 d40102"},
 	}
 	for _, tt := range tests {
@@ -150,7 +153,6 @@ func TestTolerant(t *testing.T) {
 }
 
 func TestMalformed(t *testing.T) {
-	deep := strings.Repeat("[", 64) + strings.Repeat("]", 64)
 	tests := []struct {
 		name   string
 		format ably.Format
@@ -166,9 +168,7 @@ func TestMalformed(t *testing.T) {
 		{"dirt behind", ably.JSON, `{"action":1}x`},
 		{"a comma too many", ably.JSON, `{"action":1,}`},
 		{"no quotes", ably.JSON, `{action:1}`},
-		{"deep", ably.JSON, `{"x":` + deep + `}`},
-		{"deep extras", ably.JSON, `{"messages":[{"extras":{"x":` + deep + `}}]}`},
-		{"deep data", ably.JSON, `{"messages":[{"data":` + deep + `}]}`},
+		{"a million deep", ably.JSON, `{"x":` + strings.Repeat("[", 1e6) + strings.Repeat("]", 1e6) + `}`},
 		{"nothing", ably.Msgpack, ""},
 		{"half", ably.Msgpack, "81 a6616374696f6e"},
 		{"a list", ably.Msgpack, "90"},
@@ -179,7 +179,8 @@ func TestMalformed(t *testing.T) {
 		{"messages by the billion", ably.Msgpack, "81 a86d65737361676573 dd ffffffff"},
 		{"a string of four billion", ably.Msgpack, "81 a26964 db ffffffff 61"},
 		{"bytes of four billion", ably.Msgpack, "81 a86d65737361676573 91 81 a464617461 c6 ffffffff 61"},
-		{"deep", ably.Msgpack, "81 a178" + strings.Repeat("91", 64) + "c0"},
+		{"a million deep, and nothing in it", ably.Msgpack, "81 a178" + strings.Repeat("91", 1e6)},
+		{"lists that claim billions", ably.Msgpack, "81 a178" + strings.Repeat("ddffffffff", 1000)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -197,6 +198,7 @@ func TestMalformed(t *testing.T) {
 // What can be read and makes no sense is told by Check, by the message's own
 // code, and does not hide the number that an answer needs.
 func TestCheck(t *testing.T) {
+	deep := strings.Repeat("[", 64) + strings.Repeat("]", 64)
 	tests := []struct {
 		name, messages string
 		want           ably.Code
@@ -206,6 +208,11 @@ func TestCheck(t *testing.T) {
 		{"no base64", `[{"data":"*","encoding":"base64"}]`, ably.BadData},
 		{"an empty client id", `[{"clientId":""}]`, ably.BadClientID},
 		{"the client id of all", `[{"clientId":"*"}]`, ably.BadClientID},
+		{"a number as client id", `[{"clientId":5}]`, ably.BadClientID},
+		{"null", `[null]`, ably.BadMessage},
+		{"deep data", `[{"data":` + deep + `}]`, ably.BadRequest},
+		{"deep extras", `[{"extras":{"x":` + deep + `}}]`, ably.BadRequest},
+		{"text that is broken", "[{\"data\":\"a\xff\"}]", ably.BadRequest},
 		{"extras in a list", `[{"extras":[]}]`, ably.BadExtras},
 		{"extras in a string", `[{"extras":"{}"}]`, ably.BadExtras},
 		{"a number as name", `[{"name":5}]`, ably.BadRequest},

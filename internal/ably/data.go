@@ -42,7 +42,7 @@ func (d Data) Content() string { return d.content }
 func (d *decoder) data() (data Data, object bool) {
 	switch k := d.kind(); k {
 	case kindText:
-		return TextData(d.readText()), false
+		return TextData(d.readText(BadData)), false
 	case kindBinary:
 		return BinaryData(string(d.binary())), false
 	case kindList, kindTable:

@@ -58,22 +58,38 @@ func TestSize(t *testing.T) {
 }
 
 // Text that is no UTF-8 would end the connection of whoever gets it in a text
-// frame.
+// frame. It is refused, since it would not arrive as it was sent; but for the
+// halves of surrogate pairs that JavaScript can write.
 func TestBrokenText(t *testing.T) {
 	for _, in := range []struct {
+		name   string
 		format ably.Format
 		text   string
+		want   ably.Code // 0: it is taken.
 	}{
-		{ably.JSON, `{"data":"a\ud800","name":"\udc00"}`},
-		{ably.Msgpack, "\x82\xa4data\xa2a\xff\xa4name\xa1\xff"},
+		{"escapes", ably.JSON, `{"data":"a\ud800","name":"\udc00"}`, 0},
+		{"data", ably.Msgpack, "\x82\xa4data\xa2a\xff\xa4name\xa1\xff", ably.BadData},
+		{"name", ably.Msgpack, "\x82\xa4name\xa1\xff\xa4data\xa2a\xff", ably.BadRequest},
+		{"client id", ably.Msgpack, "\x83\xa8clientId\xa1\xff\xa4name\xa1\xff\xa4data\xa2a\xff", ably.BadClientID},
 	} {
-		m := new(ably.Message)
-		if err := ably.Decode(in.format, []byte(in.text), m); err != nil {
-			t.Fatal(err)
-		}
-		if got, want := string(ably.Append(nil, ably.JSON, m)), "{\"name\":\"\uFFFD\",\"data\":\"a\uFFFD\",\"action\":0}"; got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
+		t.Run(in.name, func(t *testing.T) {
+			m := new(ably.Message)
+			if err := ably.Decode(in.format, []byte(in.text), m); err != nil {
+				t.Fatal(err)
+			}
+			if bad := m.Check(); in.want != 0 && (bad == nil || bad.Code != in.want) || in.want == 0 && bad != nil {
+				t.Errorf("got %v, want %d", bad, in.want)
+			}
+			m.ClientID = ""
+			if got, want := string(ably.Append(nil, ably.JSON, m)), "{\"name\":\"\uFFFD\",\"data\":\"a\uFFFD\",\"action\":0}"; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+	extras := "\x82\xa6extras\x81\xa1\xff\xc0\xa4data\xa1x"
+	m := new(ably.Message)
+	if err := ably.Decode(ably.Msgpack, []byte(extras), m); err != nil || m.Check() == nil {
+		t.Errorf("got %v and %v for a broken name in extras", err, m.Check())
 	}
 }
 

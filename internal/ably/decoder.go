@@ -3,17 +3,17 @@ package ably
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tinylib/msgp/msgp"
 )
 
 const (
-	// maxDepth bounds how deep values are nested, those that are passed over too.
+	// maxDepth bounds how deep values are nested that are kept.
 	maxDepth = 32
 	// maxMembers bounds the lists and tables that are kept, but for messages.
 	maxMembers = 1024
@@ -61,8 +61,12 @@ func newDecoder(f Format, b []byte) *decoder {
 		return d
 	}
 	d.input = *bytes.NewBuffer(b)
+	if !utf8.Valid(b) {
+		d.refuse(BadRequest, notUTF8)
+	}
 	// Neither option loosens what anybody decides by: of two members of a name
-	// the last counts, and broken text becomes U+FFFD, as in browsers.
+	// the last counts, and half a surrogate pair, which JavaScript can write as an
+	// escape, becomes U+FFFD, as in browsers.
 	d.json.Reset(&d.input, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return d
 }
@@ -173,7 +177,7 @@ func (d *decoder) kindMsgpack() kind {
 func (d *decoder) text() string {
 	switch k := d.kind(); k {
 	case kindText:
-		return d.readText()
+		return d.readText(BadRequest)
 	case kindNull:
 	default:
 		d.refuse(BadRequest, "want a string, got another value")
@@ -182,10 +186,17 @@ func (d *decoder) text() string {
 	return ""
 }
 
-func (d *decoder) readText() string {
+// notUTF8 is what is wrong with text that would not arrive as it was sent.
+const notUTF8 = "text that is not UTF-8"
+
+// readText reads a string. One that is broken is a problem of the code.
+func (d *decoder) readText(broken Code) string {
 	if d.format == Msgpack {
 		s, rest, err := msgp.ReadStringBytes(d.b)
 		d.advance(rest, err)
+		if !utf8.ValidString(s) {
+			d.refuse(broken, notUTF8)
+		}
 		return strings.ToValidUTF8(s, "\uFFFD")
 	}
 	tok, err := d.json.ReadToken()
@@ -218,6 +229,9 @@ func (d *decoder) readWord() string {
 	}
 	if w, ok := words[string(raw)]; ok {
 		return w
+	}
+	if !utf8.Valid(raw) {
+		d.refuse(BadRequest, notUTF8)
 	}
 	return strings.ToValidUTF8(string(raw), "\uFFFD")
 }
@@ -314,14 +328,17 @@ func (d *decoder) elements(yield func() bool) {
 	d.depth--
 }
 
+// enter goes into a list or table. What is nested too deeply is passed over, and
+// is a problem.
 func (d *decoder) enter() bool {
-	if d.depth++; d.depth > maxDepth {
-		d.fail(errDeep)
+	if d.depth == maxDepth {
+		d.refuse(BadRequest, "nested more than %d deep", maxDepth)
+		d.skip()
+		return false
 	}
-	return d.err == nil
+	d.depth++
+	return true
 }
-
-var errDeep = fmt.Errorf("nested more than %d deep", maxDepth)
 
 // token passes over a bracket.
 func (d *decoder) token() {

@@ -14,7 +14,7 @@ func (d *decoder) integer() int64 {
 	case kindNumber:
 		return d.readInteger()
 	case kindText:
-		s := d.readText()
+		s := d.readText(BadRequest)
 		n, ok := parseInteger(s)
 		if !ok {
 			d.refuse(BadRequest, "want a number, got %q", clip(s))

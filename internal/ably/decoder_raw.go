@@ -9,32 +9,34 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// skip passes over the next value, whatever it is.
+// skip passes over the next value, whatever it is and however deep: what nobody
+// looks at may be anything. It does not recurse.
 func (d *decoder) skip() {
-	switch d.kind() {
-	case kindList:
-		for range d.elements {
-			d.skip()
-		}
-	case kindTable:
-		for range d.members {
-			d.skip()
-		}
-	default:
-		d.skipOne()
-	}
-}
-
-// skipOne passes over a value that has no others in it.
-func (d *decoder) skipOne() {
 	switch {
 	case d.err != nil:
 	case d.format == Msgpack:
-		rest, err := msgp.Skip(d.b)
-		d.advance(rest, err)
+		d.skipMsgpack()
 	default:
 		if err := d.json.SkipValue(); err != nil {
 			d.fail(err)
+		}
+	}
+}
+
+func (d *decoder) skipMsgpack() {
+	for left := int64(1); left > 0 && d.err == nil; left-- {
+		switch d.kind() {
+		case kindList:
+			n, rest, err := msgp.ReadArrayHeaderBytes(d.b)
+			d.advance(rest, err)
+			left += int64(n)
+		case kindTable:
+			n, rest, err := msgp.ReadMapHeaderBytes(d.b)
+			d.advance(rest, err)
+			left += 2 * int64(n)
+		default:
+			rest, err := msgp.Skip(d.b)
+			d.advance(rest, err)
 		}
 	}
 }
@@ -64,7 +66,7 @@ func (d *decoder) appendRaw(b []byte) []byte {
 		}
 		return append(b, n...)
 	case kindText:
-		return appendQuoted(b, d.readText())
+		return appendQuoted(b, d.readText(BadRequest))
 	case kindBinary:
 		return appendQuoted(b, base64.StdEncoding.EncodeToString(d.binary()))
 	case kindList:

@@ -143,7 +143,7 @@ func (e *encoder) transcode(d *decoder) {
 	case kindNumber:
 		e.writeNumber(string(d.number()))
 	case kindText:
-		e.writeText(d.readText())
+		e.writeText(d.readText(BadRequest))
 	case kindList:
 		e.transcodeList(d)
 	case kindTable:

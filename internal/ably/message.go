@@ -79,6 +79,9 @@ func (m *Message) Size() int {
 
 func (m *Message) decode(d *decoder) {
 	outer := d.take()
+	if d.kind() == kindNull {
+		d.refuse(BadMessage, "null is no message")
+	}
 	var object bool
 	for name := range d.members {
 		switch name {
@@ -158,13 +161,18 @@ func (v *Version) encode(e *encoder) {
 
 // clientID reads who a message says it is from. Nobody is called "" or "*".
 func (d *decoder) clientID() string {
-	if d.kind() == kindNull {
+	id := ""
+	switch d.kind() {
+	case kindText:
+		id = d.readText(BadClientID)
+	case kindNull:
 		d.skip()
 		return ""
+	default:
+		d.skip()
 	}
-	id := d.text()
 	if id == "" || id == "*" {
-		d.refuse(BadClientID, "a client id must not be empty or *")
+		d.refuse(BadClientID, "a client id is a string, and not empty or *")
 	}
 	return id
 }
