@@ -76,6 +76,9 @@ func (t *transport) attachedAs(name string) string {
 // wanted reads what the client asks for, and what it may have of that.
 func (t *transport) wanted(p *ably.ProtocolMessage) (*channel, *ably.ErrorInfo) {
 	name, info := ably.ParseChannelName(p.Channel)
+	if info == nil {
+		info = p.Check()
+	}
 	if info != nil {
 		return nil, info
 	}

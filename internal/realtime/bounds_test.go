@@ -283,3 +283,26 @@ func TestAttachRate(t *testing.T) {
 		}
 	})
 }
+
+// A text frame is JSON whatever was agreed, and one that is no UTF-8 is refused
+// rather than changed.
+func TestTextFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		for i, c := range []*client{s.connect(t, "access_token=alice", true), s.connect(t, "access_token=bob", false)} {
+			c.next(false)
+			for n, step := range []struct{ data, want string }{{"x", `"action":1,`}, {"\xff", `"code":40000`}, {"y", `"action":1,`}} {
+				text := fmt.Sprintf(`{"action":15,"channel":"room","msgSerial":%d,"messages":[{"data":"`+step.data+`"}]}`, n)
+				if err := ws.WriteFrame(c.conn, ws.MaskFrame(ws.NewTextFrame([]byte(text)))); err != nil {
+					t.Fatal(err)
+				}
+				if got := jsonOf(c.next(true)); !strings.Contains(got, step.want) {
+					t.Errorf("client %d: got %s for %q, want %s", i, got, step.data, step.want)
+				}
+			}
+			if got := c.end(); got != "" {
+				t.Errorf("client %d: got end %q", i, got)
+			}
+		}
+	})
+}

@@ -161,10 +161,11 @@ func hubModes(f ably.Flags) (m hub.Mode) {
 }
 
 // renewed is the grant of a connection whose client has sent another token: who
-// it is does not change, but it may become somebody.
+// it is does not change, but who was nobody, or anybody, may become somebody, or
+// nobody.
 func renewed(now, fresh *Grant) (*Grant, error) {
 	switch {
-	case fresh.ClientID == now.ClientID, now.ClientID == "", now.ClientID == "*" && fresh.ClientID != "":
+	case fresh.ClientID == now.ClientID, now.ClientID == "", now.ClientID == "*":
 		return fresh, nil
 	case fresh.ClientID == "*":
 		g := *fresh

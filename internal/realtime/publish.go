@@ -35,9 +35,9 @@ func (t *transport) publish(p *ably.ProtocolMessage) error {
 			err = t.state.conn.Present(p.Channel, base, lexicon.PresenceMessages(p.Presence), then)
 		}
 	case ably.ActionAnnotation:
-		info = ably.Err(ably.AnnotationsDisabled)
+		info = ably.Errorf(ably.MutationDisabled, "annotations need them")
 	default:
-		info = ably.Err(ably.NotImplemented)
+		info = ably.Errorf(ably.BadRequest, "objects are not supported")
 	}
 	if err != nil {
 		info = lexicon.Refusal(err)
@@ -109,6 +109,9 @@ func (t *transport) mayBePresent(p *ably.ProtocolMessage) *ably.ErrorInfo {
 	}
 	if info := p.Check(); info != nil {
 		return info
+	}
+	if len(p.Presence) == 0 {
+		return ably.Err(ably.BadMessage)
 	}
 	for _, m := range p.Presence {
 		id, info := g.clientID(m.ClientID)

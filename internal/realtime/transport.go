@@ -157,8 +157,12 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 		t.out.send(control(ws.OpPong, payload))
 		return nil
 	}
+	format := t.set.format
+	if op == ws.OpText { // It is text, whatever was agreed.
+		format = ably.JSON
+	}
 	p := new(ably.ProtocolMessage)
-	if err := ably.Decode(t.set.format, payload, p); err != nil {
+	if err := ably.Decode(format, payload, p); err != nil {
 		return t.fail(ably.ErrorOf(err))
 	}
 	return t.handle(p)
