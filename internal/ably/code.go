@@ -58,7 +58,6 @@ const (
 	Internal               Code = 50000
 	TimedOut               Code = 50003
 	Unavailable            Code = 50005
-	NotImplemented         Code = 50100
 	Disconnected           Code = 80003
 	ConnectionLost         Code = 80008
 	ConnectionSuperseded   Code = 80016
@@ -71,7 +70,6 @@ const (
 	PresenceNeedsClientID  Code = 91000
 	PresenceNotEntered     Code = 91002
 	TooManyMembers         Code = 91003
-	AnnotationsDisabled    Code = 93001
 	MutationDisabled       Code = 93002
 )
 
@@ -130,7 +128,6 @@ var codes = []codeEntry{
 	{Internal, 500, "internal error"},
 	{TimedOut, 500, "timed out"},
 	{Unavailable, 503, "service unavailable"},
-	{NotImplemented, 501, "not implemented"},
 	{Disconnected, 400, "disconnected"},
 	{ConnectionLost, 400, "the state of the connection is no longer kept"},
 	{ConnectionSuperseded, 400, "the connection goes on over another transport"},
@@ -143,7 +140,6 @@ var codes = []codeEntry{
 	{PresenceNeedsClientID, 400, "presence needs a client id"},
 	{PresenceNotEntered, 400, "the client is not present"},
 	{TooManyMembers, 400, "the channel has as many members as it may"},
-	{AnnotationsDisabled, 400, "annotations are not enabled"},
 	{MutationDisabled, 400, "mutable messages are not enabled"},
 }
 

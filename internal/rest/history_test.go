@@ -82,7 +82,8 @@ func TestOneMessage(t *testing.T) {
 		w.want(ask{"full", "GET", path, "", false, nil}, 200, fmt.Sprintf(`\{.*"data":"%d".*\}`, i))
 		w.want(ask{"full", "GET", path + "/versions", "", true, nil}, 200, fmt.Sprintf(`\[\{.*"data":"%d".*\}\]`, i))
 		w.refused(ask{"full", "PATCH", path, `{}`, false, nil}, ably.MutationDisabled)
-		w.refused(ask{"full", "POST", path + "/annotations", `[]`, false, nil}, ably.AnnotationsDisabled)
+		w.refused(ask{"full", "POST", path + "/annotations", `[]`, false, nil}, ably.MutationDisabled)
+		w.refused(ask{"full", "GET", path + "/client-summary?forClientId=me", "", false, nil}, ably.MutationDisabled)
 	}
 	w.refused(ask{"full", "GET", "/channels/c/messages/00000000000001-000@usher:000", "", false, nil}, ably.NotFound)
 	w.refused(ask{"full", "GET", "/channels/c/messages/x", "", false, nil}, ably.BadParameter)
