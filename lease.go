@@ -47,6 +47,7 @@ type lease struct {
 	ended *Refusal // Why it is over, if the Guard has ended it.
 
 	parting Parting
+	warned  int64 // When the revocation applies that parting was told of last, in nanoseconds since 1970.
 }
 
 // begin starts the clock.

@@ -15,7 +15,8 @@ type Parting struct {
 	// middle of a message there is no goodbye. Default: nothing.
 	Goodbye func(why *Refusal) []byte
 	// Warning is told that the connection's credential will be revoked, and when:
-	// see [Revocation.Applies]. It must not block. Default: nobody is told.
+	// see [Revocation.Applies]. It is told once, and must not block. Default:
+	// nobody is told.
 	Warning func(at time.Time)
 }
 
@@ -43,12 +44,14 @@ func (l *lease) goodbye(why *Refusal) []byte {
 	return say(why)
 }
 
-// warn tells the handler of a revocation that is to come.
+// warn tells the handler of a revocation that is to come, once: the bus may bring
+// it again.
 func (l *lease) warn(at time.Time) {
 	l.mu.Lock()
-	warn := l.parting.Warning
+	warn, told := l.parting.Warning, l.warned == at.UnixNano()
+	l.warned = at.UnixNano()
 	l.mu.Unlock()
-	if warn != nil {
+	if warn != nil && !told {
 		warn(at)
 	}
 }

@@ -2,6 +2,7 @@ package usher_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -102,6 +103,46 @@ func TestRevocationApplies(t *testing.T) {
 		if _, err := s.Revoke(t.Context(), usher.Revocation{Subject: "x", Applies: time.Now().Add(time.Hour)}); err == nil {
 			t.Error("got no error for a revocation that applies in an hour")
 		}
+	})
+}
+
+// An echo is a bus that brings a node its own revocations, as it may.
+type echo struct{ deliver func(usher.Notice) int }
+
+func (e *echo) Publish(_ context.Context, n usher.Notice) (int, error) {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return 0, err
+	}
+	e.deliver(decodeNotice(text))
+	return 0, nil
+}
+
+func (e *echo) Subscribe(_ context.Context, deliver func(usher.Notice) int) (func(), error) {
+	e.deliver = deliver
+	return func() {}, nil
+}
+
+// A connection is warned once of each revocation that is to come.
+func TestWarnedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s usher.Sessions
+		leave, err := s.Join(t.Context(), new(echo))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+		p := join(t, byMint(&s, "/chat"), parted(nil), loggedIn("alice", "s1"))
+		time.Sleep(time.Second) // So that the credential is older.
+		for _, after := range []time.Duration{40 * time.Second, 30 * time.Second} {
+			at := time.Now().Add(after)
+			if _, err := s.Revoke(t.Context(), usher.Revocation{Subject: "alice", Applies: at}); err != nil {
+				t.Fatal(err)
+			}
+			p.says("until " + at.UTC().Format(time.TimeOnly))
+		}
+		p.says("goodbye: revoked")
+		p.closed(usher.CloseUnauthenticated, "revoked")
 	})
 }
 
