@@ -87,7 +87,7 @@ race: $(GOTEST) $(PACKAGES) ## All Go tests, with the race detector; a skip is a
 # The spec reporter is for the reader, the tap report for the check that
 # nothing was skipped.
 .PHONY: browser
-browser: $(BROWSER)/node_modules/.package-lock.json $(PROVIDER)/node_modules/.package-lock.json ## Browser tests, in the browsers that USHER_BROWSERS names (chromium,firefox).
+browser: $(BROWSER)/node_modules/.package-lock.json $(PROVIDER)/node_modules/.package-lock.json $(INTEROP)/node_modules/.package-lock.json ## Browser tests, in the browsers that USHER_BROWSERS names (chromium,firefox).
 	@tools/deps.sh go node python browsers
 	tools/nodetest.sh $(BROWSER)
 

@@ -17,10 +17,14 @@ async function until(what, look, ms = 20_000) {
 
 const codeOf = (promise) => promise.then(() => 0, (why) => why.code ?? String(why));
 
-/** Makes a client, and resolves once it is connected, or is not for the first time: to where that led. */
-export async function open({ name, options }) {
-  const client = new globalThis.Ably.Realtime(options);
-  const one = { client, states: [], heard: [], present: [], changes: [], acks: [], asked: 0 };
+/**
+ * Makes a client, which recovers the connection that the page had before its
+ * reload if `recover`, and resolves once it is connected, or is not for the
+ * first time: to where that led.
+ */
+export async function open({ name, options, recover }) {
+  const client = new globalThis.Ably.Realtime({ ...options, ...(recover && { recover: (last, done) => done(true) }) });
+  const one = { client, states: [], heard: [], present: [], changes: [], acks: [] };
   clients[name] = one;
   client.connection.on(({ previous, current, reason }) => one.states.push({ step: `${previous}>${current}`, code: reason?.code, id: client.connection.id }));
   await until(`${name} connects`, () => one.states.some(({ step }) => /connecting>(?!connecting)/.test(step)));
@@ -31,7 +35,10 @@ export async function open({ name, options }) {
 export function state(name) {
   const { client, ...one } = clients[name];
   const { connection, auth } = client;
-  return { ...one, acks: undefined, state: connection.state, code: connection.errorReason?.code, id: connection.id, clientId: auth.clientId };
+  return {
+    ...one, acks: undefined, state: connection.state, code: connection.errorReason?.code, id: connection.id, clientId: auth.clientId,
+    format: connection.connectionManager.getActiveTransportFormat(),
+  };
 }
 
 /** Resolves to what has become of a client once its state has changed in such a way so often. */

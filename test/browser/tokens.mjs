@@ -4,9 +4,9 @@ import { createHmac, randomUUID } from 'node:crypto';
 
 export const base64url = (text) => Buffer.from(text).toString('base64url');
 
-/** Signs `claims` with `secret`, by HS256. */
-export function sign(claims, secret) {
-  const signed = `${base64url(JSON.stringify({ alg: 'HS256', typ: 'JWT' }))}.${base64url(JSON.stringify(claims))}`;
+/** Signs `claims` with `secret`, by HS256; `header` is for more than its usual members. */
+export function sign(claims, secret, header = {}) {
+  const signed = `${base64url(JSON.stringify({ alg: 'HS256', typ: 'JWT', ...header }))}.${base64url(JSON.stringify(claims))}`;
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 

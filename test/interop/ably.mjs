@@ -178,7 +178,7 @@ const scenarios = {
 	async faults(useBinaryProtocol) {
 		const name = useBinaryProtocol ? "msgpack" : "JSON";
 		await disturb({
-			to: Number(port), room: `faults ${name}`, prefix: `${name} `,
+			to: Number(port), room: `faults ${name}`, prefix: `${name}-`,
 			call: (what, args) => page[what](args),
 			options: (clientId, at) => options({ key: undefined, port: at, authCallback: tokensOf({ clientId }), useBinaryProtocol }),
 			connections: async (subject) => (await (await fetch(`${admin}/usher/v1/connections?${new URLSearchParams({ subject })}`)).json()).connections,
