@@ -63,6 +63,9 @@ func (a *Authority) Verify(_ context.Context, c usher.Credential) (*usher.Identi
 	if name, secret, ok := ably.ParseKey(text); ok {
 		return a.verifyKey(name, usher.NewSecret(secret))
 	}
+	if strings.Contains(text, ":") { // No token has one. A token's error would have the SDKs renew what is a key.
+		return nil, fmt.Errorf("%w: %w", usher.ErrUnrecognized, ably.Errorf(ably.BadCredential, "not the form of a key"))
+	}
 	return a.verifyToken(text, time.Now())
 }
 

@@ -25,13 +25,10 @@ func TestKey(t *testing.T) {
 	if !g.Basic || g.App != "app" || g.Key != full || g.ClientID != apps.Anyone || g.Permissions.Capability() != `{"*":["*"]}` || !id.Recheck {
 		t.Errorf("got %+v of %+v", g, id)
 	}
-	for _, bad := range []string{full + ":" + secret + "x", "app.none:" + secret, "none.full:" + secret, "app.full.x:" + secret, "this.is:wrong", ":" + secret} {
-		if _, err := w.verify(t, "query", bad); err == nil {
-			t.Errorf("%s: got no error", bad)
+	for _, bad := range []string{full + ":" + secret + "x", "app.none:" + secret, "none.full:" + secret, "app.full.x:" + secret, "this.is:wrong", "made:up", ":" + secret} {
+		if _, err := w.verify(t, "query", bad); !coded(err, ably.BadCredential) {
+			t.Errorf("%s: got %v, want %d", bad, err, ably.BadCredential)
 		}
-	}
-	if _, err := w.verify(t, "query", "this.is:wrong"); !coded(err, ably.BadCredential) {
-		t.Errorf("got %v, want %d", err, ably.BadCredential)
 	}
 	if _, err := w.Verify(t.Context(), usher.Credential{Kind: usher.KindPassword, Username: full, Secret: usher.NewSecret(secret)}); !errors.Is(err, usher.ErrUnrecognized) {
 		t.Errorf("got %v for a password, want ErrUnrecognized", err)
