@@ -41,7 +41,7 @@ var patterns = []pattern{
 }
 
 // later are the first segments of what this server does not do.
-var later = []string{"push", "sse", "event-stream"}
+var later = []string{"push"}
 
 // route finds who answers.
 func route(method string, path []string) handler {

@@ -40,6 +40,8 @@ func (st *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		d := st.door(r.Host, r.URL)
 		switch {
+		case d == nil && st.hub != nil:
+			st.hub.elsewhere(w, r)
 		case d == nil:
 			writeProblem(w, http.StatusNotFound, "")
 		case st.leadsElsewhere(d, r):

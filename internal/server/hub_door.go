@@ -66,6 +66,17 @@ func (d *hubDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.inner.ServeHTTP(w, r)
 }
 
+// elsewhere answers for a path that is nobody's: its clients may have meant a part
+// of the Ably API that is not here.
+func (d *hubDoor) elsewhere(w http.ResponseWriter, r *http.Request) {
+	switch rest := d.kept.hub.rest; {
+	case isUpgrade(r):
+		d.inner.ServeHTTP(w, r)
+	case !rest.Open(w, r):
+		rest.Refuse(w, r, ably.Err(ably.NotFound))
+	}
+}
+
 // deny answers who is refused in the words of the Ably wire.
 func (d *hubDoor) deny(w http.ResponseWriter, r *http.Request, err error) {
 	if why := apps.Explain(err); isUpgrade(r) {

@@ -125,6 +125,16 @@ func TestHub(t *testing.T) {
 	if res, body := do(t, http.MethodGet, "http://"+g.public+"/time", nil, ""); res.StatusCode != http.StatusOK || body[0] != '[' {
 		t.Errorf("got %d %s", res.StatusCode, body)
 	}
+	for path, header := range map[string]http.Header{"/sse?channels=a": nil, "/sse": h, "/a/b": h, "/push/x": h} {
+		res, body := do(t, http.MethodGet, "http://"+g.public+path, header, "")
+		if res.StatusCode != http.StatusNotFound || res.Header.Get("X-Ably-Errorcode") != "40400" || !strings.Contains(body, `"code":40400`) {
+			t.Errorf("%s: got %d %s, want 40400", path, res.StatusCode, body)
+		}
+	}
+	says(t, mustDial(t, "ws://"+g.public+"/sse?"+key, nil), failed, 40400)
+	if res, _ := do(t, http.MethodOptions, "http://"+g.public+"/sse", http.Header{"Origin": {"https://a.example"}}, ""); res.Header.Get("Access-Control-Allow-Origin") == "" {
+		t.Errorf("got %v, want that a page may see that there is nothing", res.Header)
+	}
 	echo(t, mustDial(t, "ws://"+g.public+"/chat", bearer(t)), "beside the hub")
 	if res, body := do(t, http.MethodGet, "http://"+g.admin+"/readyz", nil, ""); res.StatusCode != http.StatusOK || !strings.Contains(body, `"hub"`) {
 		t.Errorf("got %d %s", res.StatusCode, body)
