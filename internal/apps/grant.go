@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
@@ -88,8 +89,8 @@ func (g *Grant) As(clientID string, said bool) (*Grant, *ably.ErrorInfo) {
 	switch {
 	case !said, clientID == g.ClientID && clientID != "":
 		return g, nil
-	case clientID == "":
-		return nil, ably.Errorf(ably.BadClientID, "empty")
+	case clientID == "", !utf8.ValidString(clientID):
+		return nil, ably.Errorf(ably.BadClientID, "empty, or no UTF-8")
 	case g.ClientID != Anyone:
 		return nil, ably.Errorf(ably.IncompatibleCredential, "the client id is not that of the token")
 	}

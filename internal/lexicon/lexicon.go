@@ -44,10 +44,11 @@ func Messages(list ably.Messages) []hub.Message {
 
 // Message is a message of a channel's history, for the wire.
 func Message(p hub.Past) *ably.Message {
-	m := p.Message()
+	m, serial := p.Message(), p.Serial()
 	return &ably.Message{
 		ID: m.ID, Name: m.Name, Data: DataOf(m), Encoding: m.Encoding, Extras: m.Extras, ClientID: m.ClientID,
-		ConnectionID: m.ConnectionID, Timestamp: m.Time, Serial: p.Serial(),
+		ConnectionID: m.ConnectionID, Timestamp: m.Time, Serial: serial,
+		Version: &ably.Version{Serial: serial, Timestamp: m.Time}, // The only one.
 	}
 }
 

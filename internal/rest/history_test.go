@@ -54,6 +54,13 @@ func TestHistoryPages(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", query, got, want)
 		}
 	}
+	// The first page that is asked for again is the same.
+	for _, direction := range []string{"forwards", "backwards"} {
+		got := w.ask(ask{"full", "GET", "/channels/c/messages?direction=" + direction, "", false, nil})
+		if q := got.link("first"); q.Get("end") == "" || q.Get("limit") != "100" || q.Get("direction") != direction {
+			t.Errorf("got %v, want all that the page depends on", q)
+		}
+	}
 	// What came after an attach is left out, whatever the SDK calls it.
 	one := w.ask(ask{"full", "GET", "/channels/c/messages?limit=1&direction=forwards", "", false, nil})
 	at := strings.Split(strings.Split(one.body, `"serial":"`)[1], ":")[0]
@@ -77,9 +84,9 @@ func TestOneMessage(t *testing.T) {
 	w.want(ask{"full", "POST", "/channels/c/messages", `[{"data":"0"},{"data":"1"}]`, false, nil}, 201, `.*`)
 	w.want(ask{"full", "POST", "/channels/c/messages", `{"data":"2"}`, false, nil}, 201, `.*`)
 	history := w.ask(ask{"full", "GET", "/channels/c/messages?direction=forwards", "", false, nil})
-	for i, part := range strings.Split(history.body, `"serial":"`)[1:] {
+	for i, part := range strings.Split(history.body, `,"serial":"`)[1:] {
 		path := "/channels/c/messages/" + strings.NewReplacer("@", "%40", ":", "%3A").Replace(part[:strings.IndexByte(part, '"')])
-		w.want(ask{"full", "GET", path, "", false, nil}, 200, fmt.Sprintf(`\{.*"data":"%d".*\}`, i))
+		w.want(ask{"full", "GET", path, "", false, nil}, 200, fmt.Sprintf(`\{.*"data":"%d",.*"action":0,"version":\{"serial":%q,"timestamp":\d+\}\}`, i, part[:strings.IndexByte(part, '"')]))
 		w.want(ask{"full", "GET", path + "/versions", "", true, nil}, 200, fmt.Sprintf(`\[\{.*"data":"%d".*\}\]`, i))
 		w.refused(ask{"full", "PATCH", path, `{}`, false, nil}, ably.MutationDisabled)
 		w.refused(ask{"full", "POST", path + "/annotations", `[]`, false, nil}, ably.MutationDisabled)

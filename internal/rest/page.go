@@ -45,7 +45,7 @@ func (c *call) span() (s span, err error) {
 		return s, ably.Errorf(ably.BadParameter, "start is after end")
 	}
 	s.cursor = c.query.Get("cursor")
-	if s.end == 0 && !s.forwards {
+	if s.end == 0 {
 		// For the links: a page that is asked for again is the same.
 		c.query.Set("end", strconv.FormatInt(time.Now().UnixMilli(), 10))
 	}

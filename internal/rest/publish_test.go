@@ -21,9 +21,10 @@ func TestPublish(t *testing.T) {
 		w.want(post(`[{"id":"mine:0","data":"1"},{"id":"mine:1","data":"2"}]`), 201, `\{"channel":"a/b:c","messageId":"mine:0",.*`)
 		again := w.want(post(`[{"id":"mine:0","data":"1"},{"id":"mine:1","data":"2"}]`), 201, `.*`)
 		history := w.ask(ask{"full", "GET", "/channels/a%2Fb:c/messages?direction=forwards", "", false, nil})
-		data := `\{"id":"\w+:0","name":"n","data":"x","timestamp":\d+,"serial":` + serial + `,"action":0\},` +
-			`\{"id":"\w+:0","data":"\{\\"a\\":1\}","encoding":"json","timestamp":\d+,"serial":` + serial + `,"action":0\},` +
-			`\{"id":"\w+:1","data":"AP8=","encoding":"base64","clientId":"me","timestamp":\d+,"extras":\{"h":1\},"serial":` + serial + `,"action":0\},` +
+		stamp := serial + `,"action":0,"version":\{"serial":` + serial + `,"timestamp":\d+\}\}`
+		data := `\{"id":"\w+:0","name":"n","data":"x","timestamp":\d+,"serial":` + stamp + `,` +
+			`\{"id":"\w+:0","data":"\{\\"a\\":1\}","encoding":"json","timestamp":\d+,"serial":` + stamp + `,` +
+			`\{"id":"\w+:1","data":"AP8=","encoding":"base64","clientId":"me","timestamp":\d+,"extras":\{"h":1\},"serial":` + stamp + `,` +
 			`\{"id":"mine:0","data":"1".*\},\{"id":"mine:1","data":"2".*\}`
 		w.want(ask{"full", "GET", "/channels/a%2Fb:c/history?direction=forwards", "", false, nil}, 200, `\[`+data+`\]`)
 		if first := strings.Split(again.body, `"serials":["`)[1][:20]; !strings.Contains(history.body, first) {
@@ -59,6 +60,7 @@ func TestPublishRefused(t *testing.T) {
 		{"no credential", ask{"", "POST", "/channels/c/messages", `{}`, false, nil}, ably.BadCredential},
 		{"a wrong key", ask{"none", "POST", "/channels/c/messages", `{}`, false, nil}, ably.BadCredential},
 		{"text", ask{"full", "POST", "/channels/c/messages", `{}`, false, map[string]string{"Content-Type": "text/plain"}}, ably.BadRequest},
+		{"a client id that is no UTF-8", ask{"full", "POST", "/channels/c/messages", `{}`, false, clientID("\xff")}, ably.BadClientID},
 		{"a client id that is no base64", ask{"full", "POST", "/channels/c/messages", `{}`, false, map[string]string{"X-Ably-ClientId": "*"}}, ably.BadClientID},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
