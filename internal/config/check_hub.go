@@ -126,11 +126,14 @@ func (k *checker) app(p path, id string, a *App) {
 		}
 	}
 	for _, name := range sorted(a.Namespaces) {
-		if name == "" || strings.ContainsAny(name, ":[]*") {
+		if !IsNamespace(name) {
 			k.report(p.with("namespaces", name), "no namespace; want what stands before the first colon of a channel's name")
 		}
 	}
 }
+
+// IsNamespace reports whether channels can have a name as their namespace.
+func IsNamespace(name string) bool { return name != "" && !strings.ContainsAny(name, ":[]*") }
 
 func (k *checker) appKey(p path, key *AppKey) {
 	if key.Secret != nil && k.reports.clean(p.with("secret")) {
