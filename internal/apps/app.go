@@ -25,6 +25,9 @@ type App struct {
 	Keys []*Key
 	// Options say what its channels are like.
 	Options hub.AppOptions
+	// Named apps are for credentials that name them: they are not counted where it
+	// is asked for the only one.
+	Named bool
 }
 
 // A Key is an API key.
@@ -41,13 +44,13 @@ type Key struct {
 }
 
 func (a *App) validate() error {
-	if !isID(a.ID) {
+	if !IsID(a.ID) {
 		return fmt.Errorf("app %q: an id has letters, digits, - and _ only", a.ID)
 	}
 	seen := make(map[string]bool)
 	for _, k := range a.Keys {
 		switch {
-		case !isID(k.ID):
+		case !IsID(k.ID):
 			return fmt.Errorf("app %s: key %q: an id has letters, digits, - and _ only", a.ID, k.ID)
 		case seen[k.ID]:
 			return fmt.Errorf("app %s: key %s is there twice", a.ID, k.ID)
@@ -59,8 +62,9 @@ func (a *App) validate() error {
 	return nil
 }
 
-// isID reports whether s can name an app or a key.
-func isID(s string) bool {
+// IsID reports whether s can name an app or a key: 1 to 64 letters, digits, "-"
+// and "_".
+func IsID(s string) bool {
 	const most = 64
 	return s != "" && len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
@@ -133,12 +137,17 @@ func (r *Registry) All() []*hub.App {
 func (r *Registry) Only() string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if len(r.apps) == 1 {
-		for id := range r.apps {
-			return id
+	only := ""
+	for id, a := range r.apps {
+		switch {
+		case a.Named:
+		case only != "":
+			return ""
+		default:
+			only = id
 		}
 	}
-	return ""
+	return only
 }
 
 // key returns the key called name, "app.key".

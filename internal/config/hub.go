@@ -6,7 +6,8 @@ import "time"
 // published Ably SDKs connect: at /, and for its REST side at /time, /keys,
 // /channels, /messages, /presence and /stats.
 type Hub struct {
-	// Applications, by their ids: each has its own keys and channels. Default: one
+	// Applications, by their ids: each has its own keys and channels. The admin API
+	// can make others. Default: one
 	// app with one key that may do everything; the key is printed when Usher
 	// starts, and is the same as long as the engine keeps its data.
 	Apps map[string]*App `yaml:"apps"`
@@ -14,8 +15,9 @@ type Hub struct {
 	// Default: every origin, which is safe where no browser attaches a credential
 	// by itself.
 	Origins []string `yaml:"origins"`
-	// Verifiers whose tokens open the hub too, where there is one app: they say
-	// by the claim capability what may be done, and the subject is the client id.
+	// Verifiers whose tokens open the hub too, where no more than one app is named
+	// here: they say by the claim capability what may be done, and the subject is
+	// the client id.
 	// Default: none, so that keys and what they have signed open it.
 	Verify []string `yaml:"verify"`
 	// Ways to bring a credential beside those of the SDKs: ticket, cookie or

@@ -28,6 +28,8 @@ var (
 	ErrAppExists = errors.New("there is such an app")
 	// ErrAppChanged is the error of a change to a revision that is not the last.
 	ErrAppChanged = errors.New("the app was changed by another")
+	// ErrBadApp is the error of a change to an app that cannot be read.
+	ErrBadApp = errors.New("the app cannot be read")
 	// ErrLongApp is the error of a text of more than MaxApp bytes.
 	ErrLongApp = fmt.Errorf("the app has more than %d bytes", MaxApp)
 )
@@ -135,7 +137,7 @@ func (a *Apps) Create(ctx context.Context, id string, text []byte) (revision uin
 // Change replaces the text of an app by what f makes of it, and returns its
 // revision. Where another one is faster, f is called again, unless match is a
 // revision, which the app must have. An error of f is returned as it is; others
-// are ErrNoApp, ErrAppChanged, ErrLongApp, or wrap usher.ErrUnavailable.
+// are ErrNoApp, ErrAppChanged, ErrBadApp, ErrLongApp, or wrap usher.ErrUnavailable.
 func (a *Apps) Change(ctx context.Context, id string, match uint64, f func(text []byte) ([]byte, error)) (revision uint64, err error) {
 	return a.again(ctx, func() (uint64, error) {
 		e, err := a.find(ctx, id, match)
@@ -144,7 +146,7 @@ func (a *Apps) Change(ctx context.Context, id string, match uint64, f func(text 
 		}
 		text, sealAgain, err := a.open(e)
 		if err != nil {
-			return 0, fmt.Errorf("read app %s: %w", id, err)
+			return 0, fmt.Errorf("%w: %s: %w", ErrBadApp, id, err)
 		}
 		next, err := f(text)
 		if err != nil || bytes.Equal(next, text) && !sealAgain {

@@ -49,6 +49,7 @@ func TestRedaction(t *testing.T) {
 		{"member", slog.String("text", `{"type":"auth","token":"hunter2"}`), "hunter2", "auth"},
 		{"ticket", slog.String("text", "opened "+ticket), ticket[10:], "opened"},
 		{"api key", slog.String("text", "sent usher_abcdefghij23_AAAAAAAAAAAAAAAAAAAAAAAA27 to x"), "AAAAAA", "usher_abcdefghij23_[redacted] to x"},
+		{"key of the hub", slog.String("text", "key=chat.pages:0123456789abcdef01 at 127.0.0.1:40404"), "0123456789", "chat.pages:[redacted] at 127.0.0.1:40404"},
 		{"api key cut short", slog.String("text", "sent usher_abcdefghij23_AAAAAAA"), "AAAAAA", "sent"},
 		{"list", slog.Any("list", []string{"a", jwt}), "c2lnbmF0dXJl", "a "},
 	}

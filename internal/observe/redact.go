@@ -71,6 +71,9 @@ var secretShapes = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)("(?:[\w-]*token|ticket|password|secret)"\s*:\s*")[^"]+`),
 	// An API key. What comes before its secret is its id.
 	regexp.MustCompile(`(\busher_[a-z2-7]{12}_)[\w-]+`),
+	// A key of the hub's, as the SDKs take it. What comes before its secret is its
+	// name.
+	regexp.MustCompile(`(\b[\w-]{1,64}\.[\w-]{1,64}:)[\w+/=-]{16,}`),
 	// Nothing that a person would write: a ticket, an opaque token, a key.
 	regexp.MustCompile(`()\b[\w-]{64,}`),
 }

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -81,7 +80,7 @@ func (c *call) createApp() (*answer, error) {
 	if len(registry.All()) >= maxSandbox {
 		return nil, ably.Errorf(ably.RateLimited, "the sandbox has as many apps as it may")
 	}
-	app := &apps.App{ID: newID(), Options: hub.AppOptions{Namespaces: spec.namespaces(), Limits: hub.Limits{Channels: 1000}}}
+	app := &apps.App{ID: apps.NewID(), Named: true, Options: hub.AppOptions{Namespaces: spec.namespaces(), Limits: hub.Limits{Channels: 1000}}}
 	keys, err := spec.keys(app)
 	if err != nil {
 		return nil, err
@@ -103,9 +102,6 @@ func (c *call) createApp() (*answer, error) {
 	raw := ably.Raw(text)
 	return &answer{status: http.StatusCreated, body: &raw}, nil
 }
-
-// newID is an id that names an app or a key, which begins with a letter.
-func newID() string { return "s" + strings.ToLower(rand.Text()[:8]) }
 
 func (spec *appSpec) namespaces() map[string]hub.Namespace {
 	members := spec.Limits.Presence.MaxMembers
@@ -131,7 +127,7 @@ func (spec *appSpec) keys(app *apps.App) (list []keySpec, err error) {
 		if err != nil {
 			return nil, ably.Errorf(ably.BadRequest, "%v", err)
 		}
-		key := &apps.Key{ID: newID(), Secret: usher.NewSecret(rand.Text()), Permissions: p, Revocable: k.RevocableTokens}
+		key := &apps.Key{ID: apps.NewID(), Secret: apps.NewSecret(), Permissions: p, Revocable: k.RevocableTokens}
 		app.Keys = append(app.Keys, key)
 		name, secret := app.ID+"."+key.ID, key.Secret.Reveal()
 		list = append(list, keySpec{key.ID, secret, name, secret, name + ":" + secret, p.Capability(), key.Revocable})

@@ -60,8 +60,8 @@ func TestSandbox(t *testing.T) {
 	setup := `{"limits":{"presence":{"maxMembers":250}},"keys":[{},{"capability":"{ \"a\":[\"publish\"],  \"b:*\":[\"subscribe\"] }"},{"revocableTokens":true}],` +
 		`"namespaces":[{"id":"persisted","persisted":true},{"id":"mutable","mutableMessages":true}],` +
 		`"channels":[{"name":"persisted:presence_fixtures","presence":[{"clientId":"client_bool","data":"true"},{"clientId":"client_encoded","data":"AP8=","encoding":"json/utf-8/cipher+aes-128-cbc/base64"}]}]}`
-	key := `\{"id":"s\w+","value":"\w+","keyName":"s\w+\.s\w+","keySecret":"\w+","keyStr":"s\w+\.s\w+:\w+","capability":"%s","revocableTokens":%s\}`
-	got := w.want(ask{"", "POST", "/apps", setup, false, nil}, 201, `\{"accountId":"sandbox","appId":"s\w+","channels":\[.*\],"endpoint":"127.0.0.1","keys":\[`+
+	key := `\{"id":"k\w+","value":"\w+","keyName":"k\w+\.k\w+","keySecret":"\w+","keyStr":"k\w+\.k\w+:\w+","capability":"%s","revocableTokens":%s\}`
+	got := w.want(ask{"", "POST", "/apps", setup, false, nil}, 201, `\{"accountId":"sandbox","appId":"k\w+","channels":\[.*\],"endpoint":"127.0.0.1","keys":\[`+
 		printf(key, `\{\\"\*\\":\[\\"\*\\"\]\}`, "false")+`,`+printf(key, `\{\\"a\\":\[\\"publish\\"\],\\"b:\*\\":\[\\"subscribe\\"\]\}`, "false")+`,`+
 		printf(key, `.*`, "true")+`\],"limits":.*,"namespaces":\[.*\],"port":1234,"tls":false\}`)
 	name, secret := between(got.body, `"keyName":"`), between(got.body, `"keySecret":"`)

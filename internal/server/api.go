@@ -22,6 +22,8 @@ const (
 	rotateSuffix    = "/rotate"              // Of the path of an API key.
 	signingPath     = ownPrefix + "signing-keys"
 	signingPrefix   = signingPath + "/" // What follows is the id of a signing key.
+	appsPath        = ownPrefix + "apps"
+	appsPrefix      = appsPath + "/" // What follows is the id of an app, and perhaps keys and the id of one.
 )
 
 // An api is the part of the admin API that programs of others may use as well:
@@ -36,6 +38,7 @@ type api struct {
 type call struct {
 	permission string // That it needs, and its name in metrics.
 	id         string // From the path.
+	app        string // The app that id is a key of.
 	methods    map[string]operation
 }
 
@@ -67,6 +70,30 @@ func (a *api) find(path string) (call, bool) {
 	case strings.HasPrefix(path, explainPrefix):
 		c.permission, c.id = engine.MayExplain, strings.TrimPrefix(path, explainPrefix)
 		c.methods = map[string]operation{http.MethodGet: a.explain}
+	default:
+		return a.findApps(path)
+	}
+	return c, true
+}
+
+// findApps is find for the apps of the hub.
+func (a *api) findApps(path string) (call, bool) {
+	c := call{permission: engine.MayApps}
+	rest, below := strings.CutPrefix(path, appsPrefix)
+	app, keys, ofApp := strings.Cut(rest, "/")
+	key, one := strings.CutPrefix(keys, "keys/")
+	switch {
+	case path == appsPath:
+		c.methods = map[string]operation{http.MethodGet: a.listApps, http.MethodPost: a.createApp}
+	case !below:
+		return call{}, false
+	case !ofApp:
+		c.id, c.methods = app, map[string]operation{http.MethodGet: a.showApp, http.MethodPatch: a.changeApp, http.MethodDelete: a.removeApp}
+	case keys == "keys":
+		c.app, c.methods = app, map[string]operation{http.MethodGet: a.listAppKeys, http.MethodPost: a.createAppKey}
+	case one:
+		c.app, c.id = app, key
+		c.methods = map[string]operation{http.MethodGet: a.showAppKey, http.MethodPatch: a.changeAppKey, http.MethodDelete: a.removeAppKey}
 	default:
 		return call{}, false
 	}

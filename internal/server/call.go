@@ -13,7 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"github.com/usher-ws/usher/internal/observe"
 )
 
 // maxCallBody bounds the body of a call of the admin API, in bytes: the longest
@@ -26,6 +29,9 @@ type answer struct {
 	status int
 	body   any // Nil for no body.
 }
+
+// maxTitle bounds a name to know a thing by, in characters.
+const maxTitle = 64
 
 // A denial is the error of a call that is answered with a status and a detail,
 // which is for the caller to read.
@@ -62,9 +68,15 @@ func readMembers(w http.ResponseWriter, r *http.Request, known ...string) (membe
 	if !utf8.Valid(text) {
 		return nil, badCall("the body is not UTF-8")
 	}
+	return parseMembers("the body", text, known...)
+}
+
+// parseMembers reads an object of JSON, called what, with these members only, or
+// any where none are said to be known.
+func parseMembers(what string, text []byte, known ...string) (members, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if tok, err := d.Token(); err != nil || tok != json.Delim('{') {
-		return nil, badCall("the body must be a JSON object")
+		return nil, badCall("%s must be a JSON object", what)
 	}
 	m := make(members)
 	for d.More() {
@@ -72,20 +84,20 @@ func readMembers(w http.ResponseWriter, r *http.Request, known ...string) (membe
 		name, isText := tok.(string)
 		switch _, twice := m[name]; {
 		case err != nil || !isText:
-			return nil, badCall("the body is malformed")
-		case !slices.Contains(known, name):
+			return nil, badCall("%s is malformed", what)
+		case len(known) > 0 && !slices.Contains(known, name):
 			return nil, badCall("unknown member %.64q; there are %s", name, strings.Join(known, ", "))
 		case twice:
-			return nil, badCall("the member %s is there twice", name)
+			return nil, badCall("the member %.64s is there twice", name)
 		}
 		var value json.RawMessage
 		if d.Decode(&value) != nil {
-			return nil, badCall("the body is malformed at the member %s", name)
+			return nil, badCall("%s is malformed at the member %.64s", what, name)
 		}
 		m[name] = value
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, badCall("the body is malformed")
+		return nil, badCall("%s is malformed", what)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, badCall("something follows the JSON object")
@@ -123,6 +135,74 @@ func (m members) text(name string) (string, error) {
 		return "", badCall("the member %s must be a text that is not empty", name)
 	}
 	return text, nil
+}
+
+// truth returns a member that is true or false, or fallback where there is none.
+func (m members) truth(name string, fallback bool) (bool, error) {
+	switch raw, given := m[name]; {
+	case !given:
+		return fallback, nil
+	case string(raw) == "true":
+		return true, nil
+	case string(raw) == "false":
+		return false, nil
+	}
+	return false, badCall("the member %s must be true or false", name)
+}
+
+// title returns a member that is a name to know a thing by, or fallback where there
+// is none: it is shown and logged. null is no name.
+func (m members) title(name, fallback string) (string, error) {
+	raw, given := m[name]
+	if !given {
+		return fallback, nil
+	}
+	if string(raw) == "null" {
+		return "", nil
+	}
+	text, err := m.text(name)
+	switch {
+	case err != nil:
+		return "", err
+	case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || utf8.RuneCountInString(text) > maxTitle:
+		return "", badCall("the member %s must have at most %d characters, all of which can be printed", name, maxTitle)
+	case observe.Redact(text) != text:
+		return "", badCall("the member %s looks like a credential", name)
+	}
+	return text, nil
+}
+
+// merged returns what was, an object of JSON or nothing, with what the object in a
+// member changes (RFC 7396): what is null there is taken away. Depth is how many
+// levels of objects there may be.
+func (m members) merged(name string, was json.RawMessage, depth int) (json.RawMessage, error) {
+	patch, given := m[name]
+	if !given {
+		return was, nil
+	}
+	changes, err := parseMembers("the member "+name, patch)
+	if err != nil {
+		return nil, err
+	}
+	next := make(members)
+	if len(was) > 0 && was[0] == '{' {
+		if next, err = parseMembers("the member "+name, was); err != nil {
+			return nil, err
+		}
+	}
+	for key, value := range changes {
+		switch {
+		case string(value) == "null":
+			delete(next, key)
+		case value[0] == '{' && depth > 1:
+			if next[key], err = changes.merged(key, next[key], depth-1); err != nil {
+				return nil, err
+			}
+		default:
+			next[key] = value
+		}
+	}
+	return json.Marshal(next)
 }
 
 // texts returns a member that is a list of texts.

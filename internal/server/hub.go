@@ -2,12 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -36,7 +32,7 @@ type hubService struct {
 	sandbox   *rest.Sandbox // Nil without.
 	sessions  *usher.Sessions
 
-	apps  []*apps.App              // As configured. Guarded by the server's changing.
+	apps  hubApps
 	doors atomic.Pointer[hubDoors] // Of the site in force.
 }
 
@@ -65,6 +61,7 @@ func (k *kept) openHub(ctx context.Context, c *config.Config, o engine.Options) 
 		return errors.Join(fmt.Errorf("hub: %w", err), s.log.Close())
 	}
 	s.registry = apps.NewRegistry(s.hub)
+	s.apps.registry, s.apps.sessions, s.apps.log = s.registry, k.sessions, k.log
 	s.authority = apps.NewAuthority(s.registry, k.engine, k.sessions)
 	s.realtime = realtime.New(realtime.Options{Access: hubAccess{s}, Log: k.log})
 	if k.sandbox {
@@ -75,7 +72,7 @@ func (k *kept) openHub(ctx context.Context, c *config.Config, o engine.Options) 
 		Origins: s.allows, Log: k.log,
 	})
 	k.hub = s
-	return nil
+	return s.apps.open(ctx, k.engine)
 }
 
 // closeHub ends what openHub began. Nobody is served any more.
@@ -115,130 +112,17 @@ func (s *hubService) allows(origin string) bool {
 	return len(d.origins) == 0 || slices.ContainsFunc(d.origins, func(o string) bool { return strings.EqualFold(o, origin) })
 }
 
-// apply puts the apps of a configuration in force. What keys that are no more
-// have opened ends.
+// applyHub puts the apps of a configuration in force, and who may come in.
 func (k *kept) applyHub(b *builder) {
-	s := k.hub
-	if s == nil {
+	if k.hub == nil {
 		return
 	}
 	list := b.apps
 	if len(list) == 0 {
-		list = []*apps.App{k.onlyApp()}
+		list = []*hubApp{k.onlyApp()}
 	}
-	for _, a := range list {
-		if err := s.registry.Set(a); err != nil {
-			k.log.Error("an app stays as it was", "app", a.ID, "error", err)
-		}
-	}
-	for _, old := range s.apps {
-		i := slices.IndexFunc(list, func(a *apps.App) bool { return a.ID == old.ID })
-		if i < 0 {
-			s.registry.Remove(old.ID)
-			s.end(k, old, nil)
-		} else {
-			s.end(k, old, list[i])
-		}
-	}
-	s.apps = list
-	s.doors.Store(b.doors)
-}
-
-// end ends what the keys of old have opened that now has not. Each node does so
-// when it hears of it; that others are told too does no harm.
-func (s *hubService) end(k *kept, old, now *apps.App) {
-	for _, key := range old.Keys {
-		same := now != nil && slices.ContainsFunc(now.Keys, func(n *apps.Key) bool { return n.ID == key.ID && n.Secret.Equal(key.Secret) })
-		if same {
-			continue
-		}
-		r := usher.Revocation{Issuer: apps.Issuer(old.ID + "." + key.ID), Reason: "the API key is no more"}
-		ctx, cancel := context.WithTimeout(context.Background(), revokeTime)
-		if _, err := s.sessions.Revoke(ctx, r); err != nil {
-			k.log.Warn("connections of a key that is no more may live on elsewhere", "key", old.ID+"."+key.ID, "error", err)
-		}
-		cancel()
-	}
-}
-
-// revokeTime bounds how long a reload waits for other nodes to be told.
-const revokeTime = 3 * time.Second
-
-// The ids of the app and the key that there are where none are configured.
-const (
-	onlyAppID = "usher"
-	onlyKeyID = "main"
-)
-
-// onlyApp is the app where none are configured. Its key is made of the engine's
-// secrets: the same on all nodes, and as long as the engine keeps its data.
-func (k *kept) onlyApp() *apps.App {
-	sum, err := hkdf.Key(sha256.New, []byte(k.engine.Secrets().CSRF().Reveal()), nil, "usher hub key", 24)
-	if err != nil {
-		panic("hkdf of 24 bytes: " + err.Error()) // Which it does not refuse.
-	}
-	all, err := usher.NewPermissions("", `{"*":["*"],"[*]*":["*"]}`)
-	if err != nil {
-		panic("the capability of all: " + err.Error())
-	}
-	return &apps.App{ID: onlyAppID, Keys: []*apps.Key{{
-		ID: onlyKeyID, Secret: usher.NewSecret(base64.RawURLEncoding.EncodeToString(sum)), Permissions: all,
-	}}}
-}
-
-// onlyKey returns the whole key of the app that there is where none are
-// configured, for who started the server; empty where some are.
-func (s *hubService) onlyKey() usher.Secret {
-	if len(s.apps) == 1 && s.apps[0].ID == onlyAppID && len(s.apps[0].Keys) == 1 && s.apps[0].Keys[0].ID == onlyKeyID {
-		return usher.NewSecret(onlyAppID + "." + onlyKeyID + ":" + s.apps[0].Keys[0].Secret.Reveal())
-	}
-	return usher.Secret{}
-}
-
-// hubApps reads the apps of a configuration.
-func hubApps(h *config.Hub) ([]*apps.App, error) {
-	var list []*apps.App
-	for _, id := range slices.Sorted(maps.Keys(h.Apps)) {
-		c := h.Apps[id]
-		if c == nil {
-			c = &config.App{}
-		}
-		l := c.Limits
-		a := &apps.App{ID: id, Options: hub.AppOptions{
-			Namespaces: make(map[string]hub.Namespace),
-			Limits: hub.Limits{
-				MessageBytes: l.MessageSize, Connections: l.Connections, Channels: l.Channels,
-				AllChannels: l.AllChannels, AttachRate: l.AttachRate,
-				Rate: l.Rate, ChannelRate: l.ChannelRate, KeyRate: l.KeyRate, AppRate: l.AppRate,
-			},
-		}}
-		for name, n := range c.Namespaces {
-			if n != nil {
-				a.Options.Namespaces[name] = hub.Namespace{Retention: n.Retention, Members: n.Members}
-			}
-		}
-		for _, id := range slices.Sorted(maps.Keys(c.Keys)) {
-			key, err := hubKey(id, c.Keys[id])
-			if err != nil {
-				return nil, fmt.Errorf("app %s: key %s: %w", a.ID, id, err)
-			}
-			a.Keys = append(a.Keys, key)
-		}
-		list = append(list, a)
-	}
-	return list, nil
-}
-
-func hubKey(id string, c *config.AppKey) (*apps.Key, error) {
-	secret, err := reveal(c.Secret)
-	if err != nil {
-		return nil, err
-	}
-	p, err := c.Permissions()
-	if err != nil {
-		return nil, err
-	}
-	return &apps.Key{ID: id, Secret: usher.NewSecret(secret), Permissions: p, Revocable: c.Revocable}, nil
+	k.hub.apps.configure(list)
+	k.hub.doors.Store(b.doors)
 }
 
 // located tells the sandbox where clients find its apps.

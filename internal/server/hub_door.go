@@ -31,7 +31,7 @@ func (b *builder) hubDoor(desks, proofs *dispatch) (*hubDoor, error) {
 		return nil, nil
 	}
 	var err error
-	if b.apps, err = hubApps(h); err != nil {
+	if b.apps, err = configuredApps(h); err != nil {
 		return nil, err
 	}
 	others, err := b.anyOf(h.Verify, "")

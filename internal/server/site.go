@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/usher-ws/usher"
-	"github.com/usher-ws/usher/internal/apps"
 	"github.com/usher-ws/usher/internal/config"
 	"github.com/usher-ws/usher/internal/gateway"
 	"github.com/usher-ws/usher/internal/issuer"
@@ -47,8 +46,8 @@ type builder struct {
 	passwords map[string]*usher.Htpasswd
 	pools     map[string]*gateway.Pool
 	asks      []idler
-	apps      []*apps.App // Of the hub. None: one is made.
-	doors     *hubDoors   // Of the hub.
+	apps      []*hubApp // Of the hub. None: one is made.
+	doors     *hubDoors // Of the hub.
 	logins    map[string]*login.Login
 	issuer    *issuer.Issuer // Or nil.
 }
