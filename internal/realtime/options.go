@@ -38,6 +38,8 @@ type Grant struct {
 	Expires time.Time
 	// Claims are what its token says of single channels. Nil: nothing.
 	Claims Claims
+	// Origin is that of its page (RFC 6454 §6.2), or empty.
+	Origin string
 }
 
 // Claims are what a token says of its holder on single channels.

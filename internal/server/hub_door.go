@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +42,9 @@ func (b *builder) hubDoor(desks, proofs *dispatch) (*hubDoor, error) {
 		return nil, err
 	}
 	v := usher.AnyOf(hubKeys{b.kept}, others)
+	if slices.ContainsFunc(h.Carriers, func(c *config.Carrier) bool { return c.Ticket != nil }) {
+		v = usher.AnyOf(v, hubTickets{b.tickets})
+	}
 	b.doors = &hubDoors{verifier: v, origins: h.Origins}
 	rc := &config.Route{
 		Path: hubPath, Origins: h.Origins, InsecureAnyOrigin: len(h.Origins) == 0, Carriers: h.Carriers,
@@ -117,6 +123,25 @@ func (k hubKeys) Verify(ctx context.Context, c usher.Credential) (*usher.Identit
 	return k.kept.hub.authority.Verify(ctx, c)
 }
 
+// hubTickets takes a ticket also where the SDKs bring a token, since they have no
+// other place for it.
+type hubTickets struct{ tickets *usher.Tickets }
+
+// Verify redeems a ticket. Of one that is not good any more the SDKs hear what has
+// them ask for another: they bring the same again when they reconnect. It is not
+// for REST, where each request would take one.
+func (t hubTickets) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, error) {
+	if c.Kind != usher.KindToken || c.Carrier != "query" {
+		return nil, usher.ErrUnrecognized
+	}
+	c.Kind = usher.KindTicket
+	id, err := t.tickets.Verify(ctx, c)
+	if err == nil || errors.Is(err, usher.ErrUnrecognized) || errors.Is(err, usher.ErrUnavailable) {
+		return id, err
+	}
+	return nil, fmt.Errorf("%w: %w", err, ably.Err(ably.TokenError))
+}
+
 // A hubAccess tells realtime what clients may do.
 type hubAccess struct{ *hubService }
 
@@ -127,10 +152,10 @@ func (a hubAccess) Grant(r *http.Request) (*realtime.Grant, error) {
 		return nil, err
 	}
 	q := r.URL.Query()
-	return a.grant(id, q.Get("clientId"), q.Has("clientId"))
+	return a.grant(id, r.Header.Get("Origin"), q.Get("clientId"), q.Has("clientId"))
 }
 
-func (a hubAccess) grant(id *usher.Identity, clientID string, said bool) (*realtime.Grant, error) {
+func (a hubAccess) grant(id *usher.Identity, origin, clientID string, said bool) (*realtime.Grant, error) {
 	g, err := a.registry.Grant(id)
 	if err != nil {
 		return nil, apps.Explain(err)
@@ -148,18 +173,18 @@ func (a hubAccess) grant(id *usher.Identity, clientID string, said bool) (*realt
 		ends = id.Expires
 	}
 	return &realtime.Grant{
-		App: app, Key: named.Key, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends, Claims: named.Claims,
+		App: app, Key: named.Key, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends, Claims: named.Claims, Origin: origin,
 	}, nil
 }
 
 // Renew judges a token that a client has sent on its connection.
 func (a hubAccess) Renew(ctx context.Context, now *realtime.Grant, token usher.Secret) (*realtime.Grant, error) {
 	v := a.doors.Load().verifier
-	id, err := v.Verify(ctx, usher.Credential{Carrier: "query", Kind: usher.KindToken, Secret: token, Route: hubPath})
+	id, err := v.Verify(ctx, usher.Credential{Carrier: "query", Kind: usher.KindToken, Secret: token, Origin: now.Origin, Route: hubPath})
 	if err != nil {
 		return nil, apps.Explain(err)
 	}
-	g, err := a.grant(id, "", false)
+	g, err := a.grant(id, now.Origin, "", false)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -77,6 +79,47 @@ const (
 	attached     = 11
 )
 
+// hubTicket gets a ticket for the hub.
+func (g *gateway) hubTicket(t testing.TB, h http.Header) string {
+	t.Helper()
+	all := bearer(t)
+	maps.Copy(all, h)
+	_, body := do(t, http.MethodPost, "http://"+g.public+"/usher/v1/tickets?route=/", all, "")
+	var made struct{ Ticket string }
+	if err := json.Unmarshal([]byte(body), &made); err != nil || made.Ticket == "" {
+		t.Fatalf("got %s, %v", body, err)
+	}
+	return made.Ticket
+}
+
+// The SDKs bring a ticket as their token, at the door and in band; of one that is
+// not good any more they hear that another would be.
+func TestHubTicketAsToken(t *testing.T) {
+	g := start(t, hubbed)
+	at := "ws://" + g.public + "/?access_token="
+	page := http.Header{"Origin": {"https://app.example.com"}}
+	first := g.hubTicket(t, page)
+	says(t, mustDial(t, at+first, nil), failed, 40140) // Of another origin, and not spent by that.
+	c := mustDial(t, at+first, page)
+	if w := next(t, c); w.Action != connected || w.Details.ClientID != "alice" {
+		t.Errorf("got %+v", w)
+	}
+	says(t, mustDial(t, at+first, page), failed, 40140)
+	tell(t, c, fmt.Sprintf(`{"action":17,"auth":{"accessToken":%q}}`, g.hubTicket(t, page)))
+	says(t, c, connected, 0)
+	tell(t, c, fmt.Sprintf(`{"action":17,"auth":{"accessToken":%q}}`, first))
+	says(t, c, failed, 40140)
+	again := g.hubTicket(t, nil)
+	h := http.Header{"Authorization": {"Bearer " + base64.StdEncoding.EncodeToString([]byte(again))}}
+	if res, body := do(t, http.MethodGet, "http://"+g.public+"/channels/a/messages", h, ""); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("got %d %s for a ticket by REST", res.StatusCode, body)
+	}
+	says(t, mustDial(t, at+again, nil), connected, 0)
+
+	without := start(t, strings.Replace(hubbed, "  carriers: [{ticket: {}}]\n", "  carriers: [{subprotocol: {verify: [local]}}]\n", 1))
+	says(t, mustDial(t, "ws://"+without.public+"/?access_token="+g.hubTicket(t, nil), nil), failed, 40143)
+}
+
 // The hub lets in by key, by token and by ticket, and refuses in its own words,
 // beside routes.
 func TestHub(t *testing.T) {
@@ -98,13 +141,9 @@ func TestHub(t *testing.T) {
 	tell(t, other, `{"action":10,"channel":"b"}`)
 	says(t, other, failed, 40160)
 
-	_, body := do(t, http.MethodPost, "http://"+g.public+"/usher/v1/tickets?route=/", bearer(t), "")
-	var made struct{ Ticket string }
-	if err := json.Unmarshal([]byte(body), &made); err != nil || made.Ticket == "" {
-		t.Fatalf("got %s, %v", body, err)
-	}
-	says(t, mustDial(t, at+"ticket="+made.Ticket, nil), connected, 0)
-	says(t, mustDial(t, at+"ticket="+made.Ticket, nil), failed, 40101)
+	ticket := g.hubTicket(t, nil)
+	says(t, mustDial(t, at+"ticket="+ticket, nil), connected, 0)
+	says(t, mustDial(t, at+"ticket="+ticket, nil), failed, 40101)
 
 	says(t, mustDial(t, at+"key=this.is:wrong", nil), failed, 40101)
 	says(t, mustDial(t, at, nil), failed, 40101)
@@ -139,7 +178,7 @@ func TestHub(t *testing.T) {
 	if res, body := do(t, http.MethodGet, "http://"+g.admin+"/readyz", nil, ""); res.StatusCode != http.StatusOK || !strings.Contains(body, `"hub"`) {
 		t.Errorf("got %d %s", res.StatusCode, body)
 	}
-	if strings.Contains(g.logs.String(), secret) || strings.Contains(g.logs.String(), made.Ticket) {
+	if strings.Contains(g.logs.String(), secret) || strings.Contains(g.logs.String(), ticket) {
 		t.Error("got a secret in the log")
 	}
 }

@@ -75,8 +75,14 @@ async function vanish(network) {
 
 async function settled({ call, names, ids, room, gone, connections }) {
   const total = names.length * numbers;
-  const all = await Promise.all(names.map((name) => call('heard', { name, messages: total })));
+  await Promise.all(names.map((name) => call('heard', { name, messages: total })));
   for (const name of names) assert.deepEqual(await call('refused', name), [], `${name}: refused`);
+  await present({ call, names, room, gone });
+  for (const name of [...names, gone]) {
+    const live = name === gone ? 0 : 1;
+    await eventually(`connections of ${name}`, async () => (await connections(name)).length, live);
+  }
+  const all = await Promise.all(names.map((name) => call('state', name))); // At the end, when nothing can come twice any more.
   const orders = all.map(({ heard }) => heard.map(([data]) => data));
   for (const [i, name] of names.entries()) {
     assert.deepEqual(orders[i], orders[0], `${name}: another order`);
@@ -84,11 +90,6 @@ async function settled({ call, names, ids, room, gone, connections }) {
       assert.deepEqual(orders[i].filter((data) => data.startsWith(`${from} `)), Array.from({ length: numbers }, (_, n) => `${from} ${n}`), `${name}: from ${from}`);
     }
     sane(name, all[i], ids[i]);
-  }
-  await present({ call, names, room, gone });
-  for (const name of [...names, gone]) {
-    const live = name === gone ? 0 : 1;
-    await eventually(`connections of ${name}`, async () => (await connections(name)).length, live);
   }
 }
 

@@ -17,13 +17,19 @@ async function until(what, look, ms = 20_000) {
 
 const codeOf = (promise) => promise.then(() => 0, (why) => why.code ?? String(why));
 
+/** The SDK's way to fetch a ticket from the hub's desk by the page's cookie, in place of a token. */
+const ticketOf = (desk) => (_, done) => fetch(desk, { method: 'POST', credentials: 'include', headers: { 'X-Requested-With': 'fetch' } })
+  .then((answer) => answer.json()).then(({ ticket }) => done(null, ticket), done);
+
 /**
  * Makes a client, which recovers the connection that the page had before its
- * reload if `recover`, and resolves once it is connected, or is not for the
- * first time: to where that led.
+ * reload if `recover`, and brings tickets of `desk` if there is one. Resolves
+ * once it is connected, or is not for the first time: to where that led.
  */
-export async function open({ name, options, recover }) {
-  const client = new globalThis.Ably.Realtime({ ...options, ...(recover && { recover: (last, done) => done(true) }) });
+export async function open({ name, options, recover, desk }) {
+  const client = new globalThis.Ably.Realtime({
+    ...options, ...(recover && { recover: (last, done) => done(true) }), ...(desk && { authUrl: undefined, authCallback: ticketOf(desk) }),
+  });
   const one = { client, states: [], heard: [], present: [], changes: [], acks: [] };
   clients[name] = one;
   client.connection.on(({ previous, current, reason }) => one.states.push({ step: `${previous}>${current}`, code: reason?.code, id: client.connection.id }));
@@ -83,7 +89,7 @@ export async function past({ name, room, limit }) {
 export async function heard({ name, messages = 0, present = 0 }) {
   const one = clients[name];
   await until(`${name}: ${messages} messages, ${present} of presence`, () => one.heard.length >= messages && one.present.length >= present)
-    .catch((why) => { throw new Error(`${why.message}: ${JSON.stringify(state(name))}`); });
+    .catch((why) => { throw new Error(`${why.message}, but ${one.heard.length} and ${one.present.length}: ${JSON.stringify([one.states, one.changes, one.heard.slice(-3)])}`); });
   return state(name);
 }
 

@@ -7,6 +7,7 @@ import { hubConfiguration, serveAbly, takeBack } from './ably-site.mjs';
 import { concealed } from './expect.mjs';
 import { until } from './gateway-program.mjs';
 import { engines, limit, Tab } from './gateway-tab.mjs';
+import { Network } from './network.mjs';
 
 const formats = { JSON: false, msgpack: true };
 
@@ -160,7 +161,7 @@ function define(engine) {
       await Promise.all([page.close(), other.page.close()]);
     });
 
-    it('is for pages of the listed origins, also where a cookie opens it', limit, async () => {
+    it('is for pages of the listed origins, also where a cookie opens it, or a ticket for it', limit, async () => {
       const from = await tab.browser.createBrowserContext();
       const { page, call } = await fresh({ from });
       const cookie = tab.noted(tab.site.whoami.login({ sub: 'coco', capability: { 'room:*': ['*'] } }));
@@ -168,6 +169,15 @@ function define(engine) {
       await page.goto(`${tab.site.origin()}/ably`);
       const { action, connectionDetails } = await call('bare', tab.gateway.socket('/'));
       assert.deepEqual([action, connectionDetails.clientId], [4, 'coco']);
+      const network = await Network.open(tab.gateway.port);
+      const desk = `${tab.gateway.origin()}/usher/v1/tickets?route=/`;
+      const { id, clientId } = await call('open', { name: 'coco', options: options('coco', { tlsPort: network.port }), desk });
+      assert.equal(clientId, 'coco');
+      network.cut();
+      const back = await call('stepped', { name: 'coco', step: 'connecting>connected', count: 2 });
+      assert.deepEqual([back.state, back.id], ['connected', id], 'a ticket is good once, and there is another');
+      assert.equal(await call('does', { name: 'coco', room: 'room:x', method: 'publish', args: ['e', 'x'] }), 0);
+      network.close();
       const foreign = await fresh({ host: 'evil.test', from });
       const since = Date.now();
       assert.equal(await foreign.call('bare', tab.gateway.socket('/')), null, 'nothing is said to a foreign page');
