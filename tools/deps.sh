@@ -117,17 +117,25 @@ need_peers() {
 	for package in nginx:nginx-light haproxy:haproxy caddy:caddy redis-server:redis-server; do
 		command -v "${package%%:*}" >/dev/null || [ -x "/usr/sbin/${package%%:*}" ] || absent+=("${package##*:}")
 	done
-	[ ${#absent[@]} -gt 0 ] || return 0
-	if can_install; then
+	if [ ${#absent[@]} -gt 0 ] && can_install; then
 		if [ ! -e "$policy" ]; then
 			# How Debian is told not to start services.
 			trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 			printf '#!/bin/sh\nexit 101\n' >"$policy"
 			chmod +x "$policy"
 		fi
-		install "${absent[@]}" && return 0
+		if install "${absent[@]}"; then absent=(); fi
 	fi
-	echo "not installed, so they will not run: ${absent[*]}" >&2
+	command -v centrifugo >/dev/null || [ -x bin/centrifugo ] || build_centrifugo || absent+=(centrifugo)
+	[ ${#absent[@]} -eq 0 ] || echo "not installed, so they will not run: ${absent[*]}" >&2
+}
+
+# build_centrifugo builds the hubs' peer into bin, which takes some minutes. It
+# is a program of its own: nothing of it is in our go.mod.
+build_centrifugo() {
+	local module=github.com/centrifugal/centrifugo/v6 version=6.9.1
+	echo "building Centrifugo $version"
+	GOBIN="$PWD/bin" GOFLAGS= go install -ldflags "-X $module/internal/build.Version=$version" "$module@v$version"
 }
 
 for name in "$@"; do

@@ -30,7 +30,7 @@ type bench struct {
 	files                  int // Limit of file descriptors of each process.
 	machine                string
 	signers                map[string]*tokens.Signer
-	made                   map[string][]string // Tokens, by algorithm.
+	made                   map[string][]string // Tokens, by what they are for.
 }
 
 // newBench builds the programs, makes the keys and takes its core.

@@ -30,6 +30,8 @@ type contender struct {
 	through bool
 	// carrier and algorithm are those of the requests that it gets.
 	carrier, algorithm string
+	// speaks is how clients speak to it, if it is a hub.
+	speaks *dialect
 	// clients is how many ask Redis at one time.
 	clients int
 	start   func(ctx context.Context, b *bench) (*running, error)
@@ -145,51 +147,47 @@ func (p proxy) start(ctx context.Context, b *bench, r *running) error {
 		}
 		r.measured = append(r.measured, judge)
 	}
+	asks := ""
+	if p.auth {
+		asks = "auth_request /judge;"
+	}
+	return b.launch(ctx, r, command, p.config, p.args, "BACKEND", back.String(), "JUDGE", auth.String(), "AUTH", asks)
+}
+
+// launch starts a program with a configuration of ours, in which the words of
+// fill are replaced, each by what follows it, and what all know. Its args have
+// CONFIG for the name of the file. It answers at r.addr.
+func (b *bench) launch(ctx context.Context, r *running, command, config string, args []string, fill ...string) error {
+	var err error
 	if r.addr, err = freePort(); err != nil {
 		return err
 	}
 	if r.admin, err = freePort(); err != nil {
 		return err
 	}
-	if r.dir, err = os.MkdirTemp(b.dir, "proxy-"); err != nil {
+	if r.dir, err = os.MkdirTemp(b.dir, "launch-"); err != nil {
 		return err
 	}
-	file, err := p.configure(b, r, back, auth)
+	text, err := configs.ReadFile("testdata/" + config)
 	if err != nil {
 		return err
 	}
-	args := make([]string, len(p.args))
-	for i, a := range p.args {
-		args[i] = strings.ReplaceAll(a, "CONFIG", file)
+	fill = append(fill, "FRONT", r.addr.String(), "ADMIN", r.admin.String(), "OWNDIR", r.dir, "DIR", b.dir,
+		"PORT", strconv.Itoa(int(r.addr.Port())), "FILES", strconv.Itoa(b.files))
+	file := filepath.Join(r.dir, config)
+	if err := os.WriteFile(file, []byte(strings.NewReplacer(fill...).Replace(string(text))), 0o600); err != nil {
+		return err
 	}
-	front, err := start(ctx, b.serverCore, r.dir, false, command, args...)
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = strings.ReplaceAll(a, "CONFIG", file)
+	}
+	p, err := start(ctx, b.serverCore, r.dir, false, command, words...)
 	if err != nil {
 		return err
 	}
-	r.measured = append(r.measured, front)
-	return answers(ctx, r.addr, front)
-}
-
-// configure writes the proxy's file and returns its name.
-func (p proxy) configure(b *bench, r *running, back, auth netip.AddrPort) (string, error) {
-	text, err := configs.ReadFile("testdata/" + p.config)
-	if err != nil {
-		return "", err
-	}
-	asks := ""
-	if p.auth {
-		asks = "auth_request /judge;"
-	}
-	keys := b.dir
-	if p.config == nginx.config {
-		keys = r.dir
-	}
-	filled := strings.NewReplacer(
-		"FRONT", r.addr.String(), "ADMIN", r.admin.String(), "BACKEND", back.String(), "JUDGE", auth.String(), "AUTH", asks,
-		"DIR", keys, "PORT", strconv.Itoa(int(r.addr.Port())), "FILES", strconv.Itoa(b.files),
-	).Replace(string(text))
-	file := filepath.Join(r.dir, p.config)
-	return file, os.WriteFile(file, []byte(filled), 0o600)
+	r.measured = append(r.measured, p)
+	return answers(ctx, r.addr, p)
 }
 
 // reverseProxy is Go's, in front of the backend.

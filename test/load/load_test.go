@@ -157,7 +157,7 @@ func TestRequests(t *testing.T) {
 		if err != nil || len(warm) != warming || len(all) != 5 {
 			t.Fatalf("%s: got %d and %d, %v", carrier, len(warm), len(all), err)
 		}
-		same := bytes.Equal(all[0].Handshake, all[4].Handshake) && bytes.Equal(all[0].Message, all[4].Message)
+		same := bytes.Equal(all[0].Handshake, all[4].Handshake) && reflect.DeepEqual(all[0].Messages, all[4].Messages)
 		if same != (carrier == "basic") {
 			t.Errorf("%s: got the same credential twice: %t", carrier, same)
 		}

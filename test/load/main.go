@@ -28,7 +28,9 @@ type options struct {
 	connects    int
 	exchanges   int
 	tickets     int
+	deliveries  int
 	churn       time.Duration
+	paced       time.Duration
 	settle      time.Duration
 	atOnce      int
 	usher       string
@@ -70,6 +72,8 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.connects, "connects", 4000, "connections to open where that is measured")
 	f.IntVar(&o.exchanges, "exchanges", 30000, "round trips, of 128 bytes; of 16 KiB a quarter")
 	f.IntVar(&o.tickets, "tickets", 100000, "tickets to make and redeem")
+	f.IntVar(&o.deliveries, "deliveries", 1000000, "deliveries from one channel to many; twice as many to the most")
+	f.DurationVar(&o.paced, "paced", 5*time.Second, "how long one publishes at a pace")
 	f.DurationVar(&o.churn, "churn", 10*time.Second, "how long connections come and go")
 	f.DurationVar(&o.settle, "settle", 8*time.Second, "how long connections idle before memory is read")
 	f.IntVar(&o.atOnce, "at-once", 64, "handshakes under way at one time")
@@ -106,6 +110,8 @@ func (o *options) settled(given map[string]bool, rest int) error {
 			"connects":    func() { o.connects = 50 },
 			"exchanges":   func() { o.exchanges = 200 },
 			"tickets":     func() { o.tickets = 200 },
+			"deliveries":  func() { o.deliveries = 2000 },
+			"paced":       func() { o.paced = 100 * time.Millisecond },
 			"churn":       func() { o.churn = 100 * time.Millisecond },
 			"settle":      func() { o.settle = 50 * time.Millisecond },
 			"at-once":     func() { o.atOnce = 8 },
@@ -116,7 +122,7 @@ func (o *options) settled(given map[string]bool, rest int) error {
 			}
 		}
 	}
-	if min(o.rounds, o.connections, o.connects, o.exchanges, o.tickets, o.atOnce) < 1 || min(o.churn, o.settle) <= 0 {
+	if min(o.rounds, o.connections, o.connects, o.exchanges, o.tickets, o.deliveries, o.atOnce) < 1 || min(o.churn, o.paced, o.settle) <= 0 {
 		return errors.New("numbers and times must be positive")
 	}
 	return nil

@@ -137,13 +137,18 @@ func (b *bench) idleMemory(c contender, r *running, talk func(*epoll.Client) err
 	if err != nil {
 		return nil, err
 	}
-	warm = warm[:min(len(warm), (n+9)/10)]
+	return b.memoryOf(r, warm[:min(len(warm), (n+9)/10)], all, talk)
+}
+
+// memoryOf is idleMemory with connections that are prepared, as many as with the
+// warm ones fit.
+func (b *bench) memoryOf(r *running, warm, all []epoll.Request, talk func(*epoll.Client) error) (sample, error) {
 	client, err := warmed(r, warm, b.atOnce)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
-	n = max(1, n-len(warm))
+	n := max(1, len(all)-len(warm))
 	if err := talk(client); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -130,14 +131,13 @@ func (t *tail) String() string {
 
 var errNotInstalled = errors.New("not installed")
 
-// find returns where a peer's program is.
+// find returns where a peer's program is: in the path, where Debian has it that
+// is not in everybody's path, or where tools/deps.sh builds it.
 func find(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/" + name) // Not in everybody's path.
+	for _, path := range []string{name, "/usr/sbin/" + name, "./bin/" + name} {
+		if found, err := exec.LookPath(path); err == nil {
+			return filepath.Abs(found)
+		}
 	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, errNotInstalled)
-	}
-	return path, nil
+	return "", fmt.Errorf("%s: %w", name, errNotInstalled)
 }

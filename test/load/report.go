@@ -86,7 +86,11 @@ func (r *row) titleOf(key string) string {
 func (b *bench) about() []string {
 	lines := []string{"Machine: " + b.machine}
 	for _, tool := range []struct{ name, command, arg string }{
-		{"nginx", "nginx", "-v"}, {"HAProxy", "haproxy", "-v"}, {"Caddy", "caddy", "version"}, {"Redis", "redis-server", "--version"},
+		{"nginx", "nginx", "-v"},
+		{"HAProxy", "haproxy", "-v"},
+		{"Caddy", "caddy", "version"},
+		{"Redis", "redis-server", "--version"},
+		{"Centrifugo", "centrifugo", "version"},
 	} {
 		lines = append(lines, tool.name+": "+version(tool.command, tool.arg))
 	}
@@ -94,8 +98,8 @@ func (b *bench) about() []string {
 }
 
 func (b *bench) sizes() string {
-	return fmt.Sprintf("%d connects, %d at once; %d round trips over %d connections; %d idle connections, read after %v; churn for %v",
-		b.connects, b.atOnce, b.exchanges, talking, b.connections, b.settle, b.churn)
+	return fmt.Sprintf("%d connects, %d at once; %d round trips over %d connections; %d idle connections, read after %v; %d deliveries, %v at a pace; churn for %v",
+		b.connects, b.atOnce, b.exchanges, talking, b.connections, b.settle, b.deliveries, b.paced, b.churn)
 }
 
 // version is the first line that a program says of itself.

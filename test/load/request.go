@@ -19,15 +19,24 @@ const warming = 200
 // tokens returns so many different tokens; those before skip are for warming.
 // They are made once in a run: each server is a new process, which has seen none.
 func (b *bench) tokens(algorithm string, n int) ([]string, error) {
-	made := b.made[algorithm]
+	return b.makeTokens(algorithm, n, b.signers[algorithm].Token)
+}
+
+// hubTokens is tokens for a hub.
+func (b *bench) hubTokens(algorithm string, n int) ([]string, error) {
+	return b.makeTokens("hub "+algorithm, n, b.signers[algorithm].HubToken)
+}
+
+func (b *bench) makeTokens(name string, n int, sign func(subject string) (string, error)) ([]string, error) {
+	made := b.made[name]
 	for i := len(made); i < n; i++ {
-		t, err := b.signers[algorithm].Token(fmt.Sprintf("user-%06d", i))
+		t, err := sign(fmt.Sprintf("user-%06d", i))
 		if err != nil {
 			return nil, err
 		}
 		made = append(made, t)
 	}
-	b.made[algorithm] = made
+	b.made[name] = made
 	return made[:n], nil
 }
 
@@ -65,7 +74,7 @@ func request(carrier, token string) epoll.Request {
 	head, message := tokens.Request(carrier, token)
 	r := epoll.Request{Handshake: head}
 	if message != nil {
-		r.Message = epoll.TextFrame(message)
+		r.Messages = [][]byte{epoll.TextFrame(message)}
 	}
 	return r
 }

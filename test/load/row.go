@@ -12,8 +12,8 @@ import (
 type row struct {
 	name, title string
 	columns     []column
-	// costs are the columns, less of which is better, that ours are compared
-	// with the others' by.
+	// costs are the columns that ours are compared with the others' by: less is
+	// better, but of a rate.
 	costs      []string
 	contenders []contender
 	measure    func(ctx context.Context, b *bench, c contender, r *running) (sample, error)
@@ -73,6 +73,7 @@ func rows(b *bench) []row {
 	reconnect.measure = measureReconnect
 	list = append(list, reconnect)
 	list = append(list, gatewayRows(b)...)
+	list = append(list, hubRows()...)
 	return append(list, otherRows()...)
 }
 

@@ -41,15 +41,22 @@ type conn struct {
 	on      func(*conn, []byte) error
 	want    []question // What is asked and not answered yet, the oldest first.
 	got     int        // Bytes of the oldest one's answer.
+	next    int        // How many of its publishes were sent.
 }
 
 // A Request opens a connection.
 type Request struct {
 	// Handshake is the head of the request, with its empty line.
 	Handshake []byte
-	// Message is sent after the 101: a whole frame, masked. The connection is
-	// open when it is answered. Default: none.
-	Message []byte
+	// Greeted says that the server speaks first, by one frame.
+	Greeted bool
+	// Messages are sent after the 101: whole frames, masked, each after the one
+	// before was answered. The connection is open when all are. Default: none.
+	Messages [][]byte
+	// Channel is where the connection belongs to in a Publish, from 0 on.
+	Channel int
+	// Publishes are what it then sends, in order. One without is a subscriber.
+	Publishes [][]byte
 }
 
 // An Outcome says what was done.
@@ -109,18 +116,26 @@ func (c *Client) dial(on func(*conn, []byte) error) (*conn, error) {
 		err = unix.Connect(fd, &c.to)
 	}
 	if err == nil || errors.Is(err, unix.EINPROGRESS) {
-		err = unix.EpollCtl(c.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+		err = c.add(k)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	for len(c.open) <= fd {
+	return k, nil
+}
+
+// add has a connection served.
+func (c *Client) add(k *conn) error {
+	if err := unix.EpollCtl(c.poll, unix.EPOLL_CTL_ADD, k.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(k.fd)}); err != nil {
+		return err
+	}
+	for len(c.open) <= k.fd {
 		c.open = append(c.open, nil)
 	}
-	c.open[fd] = k
+	c.open[k.fd] = k
 	c.live++
-	return k, nil
+	return nil
 }
 
 // drop resets a connection.

@@ -14,8 +14,8 @@ var (
 )
 
 // Connect opens a connection for each request, so many at a time, and leaves
-// them open. Its latencies are from the socket to the 101, or to the answer to
-// the first message. A server that refuses one ends it with an error.
+// them open. Its latencies are from the socket to the 101, or to the last answer
+// that comes before the connection is open. A server that refuses one ends it with an error.
 func (c *Client) Connect(requests []Request, atOnce int) (Outcome, error) {
 	o := Outcome{Latencies: make([]time.Duration, 0, len(requests))}
 	begun, next := time.Now(), 0
@@ -52,23 +52,44 @@ func (c *Client) handshake(r *Request, opened func(*conn) error) error {
 		if !whole || err != nil {
 			return err
 		}
-		if len(r.Message) == 0 {
-			return c.rest(k, early, opened)
-		}
-		k.on = func(k *conn, p []byte) error {
-			early, whole, err := k.greeted(p)
-			if !whole || err != nil {
-				return err
-			}
-			return c.rest(k, early, opened)
-		}
-		return c.send(k, r.Message)
+		return c.converse(k, early, opened)
 	})
 	if err != nil {
 		return err
 	}
 	k.begun, k.request = begun, r
 	return c.send(k, r.Handshake)
+}
+
+// converse hears what the server says first, where it does, and sends the
+// messages, each after the answer to the one before.
+func (c *Client) converse(k *conn, early []byte, opened func(*conn) error) error {
+	left, awaits := k.request.Messages, k.request.Greeted
+	k.on = func(k *conn, p []byte) error {
+		for {
+			if awaits {
+				rest, whole, err := k.greeted(p)
+				if !whole || err != nil {
+					return err
+				}
+				p = rest
+			}
+			if len(left) == 0 {
+				return c.rest(k, p, opened)
+			}
+			awaits = true
+			if err := c.send(k, left[0]); err != nil {
+				return err
+			}
+			if left = left[1:]; len(p) == 0 {
+				return nil
+			}
+		}
+	}
+	if awaits && len(early) == 0 {
+		return nil
+	}
+	return k.on(k, early)
 }
 
 // rest makes a connection idle, and says that it is open.
@@ -107,26 +128,18 @@ func (k *conn) answered(p []byte) (early []byte, whole bool, err error) {
 	return p[at+len(endOfHead):], true, nil
 }
 
-// greeted looks for the end of the text frame that answers the first message,
-// and returns what comes after it.
+// greeted looks for the end of the frame that the server says first, or that
+// answers a message, and returns what comes after it.
 func (k *conn) greeted(p []byte) (early []byte, whole bool, err error) {
 	if len(p) == 0 {
-		return nil, false, fmt.Errorf("before the first message was answered: %w", errEnded)
+		return nil, false, fmt.Errorf("before a message was answered: %w", errEnded)
 	}
 	p = append(k.head, p...)
 	k.head = nil
-	if p[0] != finalText {
-		return nil, false, fmt.Errorf("the first message was answered by a frame that begins with %#x", p[0])
+	if p[0] != finalText && p[0] != finalBinary {
+		return nil, false, fmt.Errorf("a message was answered by a frame that begins with %#x", p[0])
 	}
-	var size int
-	switch {
-	case len(p) > 1 && p[1] < 126:
-		size = 2 + int(p[1])
-	case len(p) > 3:
-		size = 4 + int(p[2])<<8 + int(p[3])
-	default:
-		size = len(p) + 1 // More than there is.
-	}
+	size := frameSize(p)
 	if len(p) < size {
 		k.head = bytes.Clone(p)
 		return nil, false, nil
@@ -134,11 +147,24 @@ func (k *conn) greeted(p []byte) (early []byte, whole bool, err error) {
 	return p[size:], true, nil
 }
 
+// frameSize is how long a frame of a server is that p begins with: more than p
+// has, where not all of it is there. It is of at most 64 KiB.
+func frameSize(p []byte) int {
+	switch {
+	case len(p) > 1 && p[1] < 126:
+		return 2 + int(p[1])
+	case len(p) > 3:
+		return 4 + int(p[2])<<8 + int(p[3])
+	}
+	return len(p) + 1
+}
+
 // Heads of frames (RFC 6455 §5.2), and frames of a client with nothing in them.
 const (
-	finalText  = 0x81
-	finalClose = 0x88
-	finalPing  = 0x89
+	finalText   = 0x81
+	finalBinary = 0x82
+	finalClose  = 0x88
+	finalPing   = 0x89
 )
 
 var (
@@ -148,13 +174,24 @@ var (
 
 // idle is for what comes unasked: a ping is answered, an end counted, all else
 // thrown away. Servers ping with nothing in it, so the answer has nothing either.
+// What comes unasked comes whole.
 func (c *Client) idle(k *conn, p []byte) error {
-	switch {
-	case len(p) == 0 || p[0] == finalClose:
+	if len(p) == 0 {
 		c.lost++
 		c.drop(k)
-	case p[0] == finalPing:
-		return c.send(k, pongFrame)
+	}
+	for len(p) > 0 {
+		switch p[0] {
+		case finalClose:
+			c.lost++
+			c.drop(k)
+			return nil
+		case finalPing:
+			if err := c.send(k, pongFrame); err != nil {
+				return err
+			}
+		}
+		p = p[min(frameSize(p), len(p)):]
 	}
 	return nil
 }

@@ -178,7 +178,7 @@ func TestFirstMessage(t *testing.T) {
 	c := serve(t, e)
 	list := requests(5)
 	for i := range list {
-		list[i].Message = epoll.TextFrame([]byte("let me in"))
+		list[i].Messages = [][]byte{epoll.TextFrame([]byte("let me in"))}
 	}
 	o, err := c.Connect(list, 2)
 	if err != nil || len(o.Latencies) != 5 {

@@ -107,13 +107,18 @@ func Frame(payload int) (frame []byte, echo int) {
 }
 
 // TextFrame returns a masked text frame of at most 64 KiB.
-func TextFrame(text []byte) []byte {
-	frame := []byte{finalText}
-	if len(text) < 126 {
-		frame = append(frame, 0x80|byte(len(text)))
+func TextFrame(text []byte) []byte { return smallFrame(finalText, text) }
+
+// BinaryFrame returns a masked binary frame of at most 64 KiB.
+func BinaryFrame(payload []byte) []byte { return smallFrame(finalBinary, payload) }
+
+func smallFrame(head byte, payload []byte) []byte {
+	frame := []byte{head}
+	if len(payload) < 126 {
+		frame = append(frame, 0x80|byte(len(payload)))
 	} else {
-		frame = append(frame, 0x80|126, byte(len(text)>>8), byte(len(text)))
+		frame = append(frame, 0x80|126, byte(len(payload)>>8), byte(len(payload)))
 	}
 	frame = append(frame, 0, 0, 0, 0) // A mask that changes nothing.
-	return append(frame, text...)
+	return append(frame, payload...)
 }

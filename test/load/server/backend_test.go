@@ -21,7 +21,7 @@ import (
 // behind a proxy.
 func TestBackend(t *testing.T) {
 	s := begin(t, options{mode: "backend"})
-	proxy, _, err := handler(options{mode: "reverse", upstream: s.addr.String()})
+	proxy, _, err := handler(t.Context(), options{mode: "reverse", upstream: s.addr.String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestUnknown(t *testing.T) {
 		"key":       {mode: "guard", library: "gobwas", algorithm: "HS256", dir: t.TempDir()},
 		"no option": {},
 	} {
-		if _, _, err := handler(o); err == nil {
+		if _, _, err := handler(t.Context(), o); err == nil {
 			t.Errorf("unknown %s: got no error", name)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 const many = 1 << 20
 
 // handler makes what is served at /chat, and the sessions of a Guard.
-func handler(o options) (http.Handler, *usher.Sessions, error) {
+func handler(ctx context.Context, o options) (http.Handler, *usher.Sessions, error) {
 	sessions := &usher.Sessions{}
 	if o.mode == "reverse" {
 		target := &url.URL{Scheme: "http", Host: o.upstream}
@@ -34,12 +34,12 @@ func handler(o options) (http.Handler, *usher.Sessions, error) {
 	if o.mode == "bare" {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seat(w, r, nil) }), sessions, nil
 	}
-	keys, err := tokens.Load(o.algorithm, o.dir)
-	if err != nil {
-		return nil, nil, err
-	}
 	switch o.mode {
 	case "guard":
+		keys, err := tokens.Load(o.algorithm, o.dir)
+		if err != nil {
+			return nil, nil, err
+		}
 		h, err := guarded(o, keys, sessions, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if _, err := usher.FromContext(r.Context()); err != nil {
 				usher.Refuse(w, r, err)
@@ -49,11 +49,7 @@ func handler(o options) (http.Handler, *usher.Sessions, error) {
 		}))
 		return h, sessions, err
 	case "check", "auth":
-		list, err := keys.Keys(context.Background(), "")
-		if err != nil {
-			return nil, nil, err
-		}
-		check, err := tokens.NewCheck(o.algorithm, list)
+		check, err := newCheck(ctx, o)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -64,6 +60,19 @@ func handler(o options) (http.Handler, *usher.Sessions, error) {
 		return h, sessions, err
 	}
 	return nil, nil, fmt.Errorf("unknown mode %q", o.mode)
+}
+
+// newCheck checks tokens with the key that the load has left.
+func newCheck(ctx context.Context, o options) (*tokens.Check, error) {
+	keys, err := tokens.Load(o.algorithm, o.dir)
+	if err != nil {
+		return nil, err
+	}
+	list, err := keys.Keys(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	return tokens.NewCheck(o.algorithm, list)
 }
 
 // guarded puts a Guard with one carrier in front of a handler.

@@ -33,7 +33,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("server: ")
 	var o options
-	flag.StringVar(&o.mode, "mode", "guard", "guard, check, bare, backend, auth, reverse or tickets")
+	flag.StringVar(&o.mode, "mode", "guard", "guard, check, bare, backend, auth, reverse, broadcast or tickets")
 	flag.StringVar(&o.library, "library", "gobwas", "gobwas, gorilla or coder")
 	flag.StringVar(&o.carrier, "carrier", "bearer", "how the credential comes")
 	flag.StringVar(&o.algorithm, "algorithm", "HS256", "algorithm of the tokens")
@@ -60,8 +60,21 @@ func run(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 		go b.serve()
 		fmt.Fprintln(out, "ready", b.addr)
 		return answer(in, out, nil)
+	case "broadcast":
+		check, err := newCheck(ctx, o)
+		if err != nil {
+			return err
+		}
+		b, err := newBroadcast(check)
+		if err != nil {
+			return err
+		}
+		defer b.listener.Close()
+		go b.serve()
+		fmt.Fprintln(out, "ready", b.listener.Addr())
+		return answer(in, out, nil)
 	}
-	h, sessions, err := handler(o)
+	h, sessions, err := handler(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (s *started) connect(t *testing.T, carrier, token string, n int) (*epoll.Cl
 	head, message := tokens.Request(carrier, token)
 	r := epoll.Request{Handshake: head}
 	if message != nil {
-		r.Message = epoll.TextFrame(message)
+		r.Messages = [][]byte{epoll.TextFrame(message)}
 	}
 	list := make([]epoll.Request, n)
 	for i := range list {

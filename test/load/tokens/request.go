@@ -27,6 +27,16 @@ func Request(carrier, token string) (handshake, message []byte) {
 	case "first_message":
 		message = []byte(`{"type":"auth","token":"` + token + `","ack":true}`)
 	}
+	return Handshake(target, offer, more), message
+}
+
+// Handshake is one as Chromium writes it, without a credential: for a target,
+// with an offer of subprotocols unless that is empty, and with more headers,
+// each with its end of line.
+func Handshake(target, offer, more string) []byte {
+	if offer != "" {
+		more += "Sec-WebSocket-Protocol: " + offer + "\r\n"
+	}
 	return []byte("GET " + target + " HTTP/1.1\r\n" +
 		"Host: chat.example.com\r\n" +
 		"Connection: Upgrade\r\n" +
@@ -40,6 +50,5 @@ func Request(carrier, token string) (handshake, message []byte) {
 		"Accept-Language: en-US,en;q=0.9\r\n" +
 		more +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-		"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" +
-		"Sec-WebSocket-Protocol: " + offer + "\r\n\r\n"), message
+		"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n")
 }

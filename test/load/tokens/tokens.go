@@ -29,6 +29,10 @@ const (
 	Origin   = "https://app.example.com"
 )
 
+// HubKey is the name of the key that the tokens of a hub are signed with, where
+// that is one of its own.
+const HubKey = "load.main"
+
 // Algorithms are those that tokens are signed with.
 var Algorithms = []string{"HS256", "RS256", "ES256", "EdDSA"}
 
@@ -44,6 +48,7 @@ const (
 // A Signer signs tokens with one key.
 type Signer struct {
 	builder jwt.Builder
+	hub     jwt.Builder
 	expires time.Time
 	issued  time.Time
 }
@@ -67,13 +72,21 @@ func NewSigner(algorithm, dir string) (*Signer, error) {
 	if err := os.WriteFile(File(dir, algorithm), text, 0o600); err != nil {
 		return nil, err
 	}
+	key := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}
 	options := (&jose.SignerOptions{}).WithType("JWT")
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}, options)
+	signer, err := jose.NewSigner(key, options)
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	return &Signer{jwt.Signed(signer), now.Add(24 * time.Hour), now}, nil
+	if algorithm == "HS256" {
+		options = options.WithHeader("kid", HubKey)
+	}
+	hub, err := jose.NewSigner(key, options)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now().Truncate(time.Second)
+	return &Signer{jwt.Signed(signer), jwt.Signed(hub), now.Add(24 * time.Hour), now}, nil
 }
 
 // File is where the key is that verifies tokens of an algorithm.
@@ -105,10 +118,22 @@ func newKey(algorithm string) (private, public any, err error) {
 
 // Token returns a token for a subject, good for a day.
 func (s *Signer) Token(subject string) (string, error) {
-	return s.builder.Claims(jwt.Claims{
+	return s.builder.Claims(s.claims(subject)).Serialize()
+}
+
+// HubToken returns a token that all hubs of a run take: for Usher's it says in
+// the words of the Ably protocol, or of a login, whose it is and what it allows.
+// HS256 is Usher's own key there, and ES256 that of a login.
+func (s *Signer) HubToken(subject string) (string, error) {
+	more := map[string]any{"x-ably-clientId": subject, "capability": map[string][]string{"*": {"*"}}}
+	return s.hub.Claims(s.claims(subject)).Claims(more).Serialize()
+}
+
+func (s *Signer) claims(subject string) jwt.Claims {
+	return jwt.Claims{
 		Issuer: Issuer, Audience: jwt.Audience{Audience}, Subject: subject,
 		IssuedAt: jwt.NewNumericDate(s.issued), Expiry: jwt.NewNumericDate(s.expires),
-	}).Serialize()
+	}
 }
 
 // Load reads the key that a Signer has left in dir.

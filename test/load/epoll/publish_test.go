@@ -1,0 +1,117 @@
+//go:build linux
+
+package epoll_test
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"github.com/usher-ws/usher/test/load/epoll"
+)
+
+// A relay passes what anybody says on to all who are at the same path, but for
+// who says it, in pieces that are cut anywhere, and acknowledges it. It greets.
+type relay struct {
+	mu    sync.Mutex
+	rooms map[string][]net.Conn // Guarded by mu.
+	wg    sync.WaitGroup
+}
+
+func (r *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	c, _, _, err := ws.UpgradeHTTP(q, w)
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	r.rooms[q.URL.Path] = append(r.rooms[q.URL.Path], c)
+	r.mu.Unlock()
+	r.wg.Go(func() {
+		defer c.Close()
+		wsutil.WriteServerText(c, []byte("welcome"))
+		for {
+			message, err := wsutil.ReadClientText(c)
+			if err != nil {
+				return
+			}
+			r.pass(q.URL.Path, c, message)
+		}
+	})
+}
+
+func (r *relay) pass(room string, from net.Conn, message []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.rooms[room] {
+		if c == from {
+			continue
+		}
+		frame := ws.MustCompileFrame(ws.NewTextFrame(message))
+		at := 2 + bytes.Index(message, []byte("~mark")) + len(message)%5
+		c.Write(frame[:at])
+		c.Write(frame[at:])
+	}
+	wsutil.WriteServerText(from, []byte("got it"))
+}
+
+// room are the connections of a channel: one that sends so many, and others.
+func room(channel, subscribers, each int) []epoll.Request {
+	list := make([]epoll.Request, 1+subscribers)
+	for i := range list {
+		list[i] = epoll.Request{
+			Handshake: []byte(strings.Replace(handshake, "GET /", "GET /"+string(rune('a'+channel)), 1)),
+			Greeted:   true, Channel: channel,
+		}
+	}
+	for i := range each {
+		list[0].Publishes = append(list[0].Publishes, epoll.TextFrame([]byte(strings.Repeat("x", i%7)+"~mark")))
+	}
+	return list
+}
+
+func TestPublish(t *testing.T) {
+	r := &relay{rooms: make(map[string][]net.Conn)}
+	t.Cleanup(r.wg.Wait)
+	c := serve(t, r)
+	if _, err := c.Connect(append(room(0, 3, 30), room(1, 5, 30)...), 2); err != nil {
+		t.Fatal(err)
+	}
+	load := epoll.Load{Each: 10, Window: 4, Ack: "got", Mark: "~mark"}
+	o, err := c.Publish(load)
+	if err != nil || len(o.Latencies) != 20 {
+		t.Errorf("got %d, %v, want 20 that are through", len(o.Latencies), err)
+	}
+	load.Every = 3 * time.Millisecond
+	if o, err = c.Publish(load); err != nil || len(o.Latencies) != 20 || o.Took < 10*load.Every {
+		t.Errorf("at a pace: got %d in %v, %v", len(o.Latencies), o.Took, err)
+	}
+	if c.Live() != 10 || c.Lost() != 0 {
+		t.Errorf("got %d live and %d lost, want 10 and no clock", c.Live(), c.Lost())
+	}
+	load.Each = 11
+	if _, err := c.Publish(load); err == nil || !strings.Contains(err.Error(), "10 messages are prepared, of 11") {
+		t.Errorf("got %v, want more than there are refused", err)
+	}
+}
+
+func TestPublishToNobody(t *testing.T) {
+	r := &relay{rooms: make(map[string][]net.Conn)}
+	t.Cleanup(r.wg.Wait)
+	c := serve(t, r)
+	if _, err := c.Publish(epoll.Load{Each: 1, Window: 1}); err == nil {
+		t.Error("got no error without a connection")
+	}
+	if _, err := c.Connect(room(0, 0, 1), 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Publish(epoll.Load{Each: 1, Window: 1, Ack: "got", Mark: "~mark"}); err == nil {
+		t.Error("got no error without a subscriber")
+	}
+}
