@@ -306,3 +306,41 @@ func TestTextFrames(t *testing.T) {
 		}
 	})
 }
+
+// A client that asks for more than it takes is read no further until it takes
+// it, and gets an answer to everything.
+func TestAsksForMoreThanItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		c := s.connect(t, "access_token=alice", false)
+		c.next(false)
+		stuck := make(chan struct{})
+		c.note(func() { c.stuck = stuck })
+		const n = 3000 // Whose answers are more than 4 MB.
+		name := strings.Repeat("x", 2000)
+		sent := make(chan error, 1)
+		go func() {
+			for range n {
+				if err := c.say(`{"action":10,"channel":":` + name + `"}`); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+		time.Sleep(5 * time.Second)
+		c.note(func() { c.stuck = nil })
+		close(stuck)
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if got := jsonOf(c.next(false)); !strings.Contains(got, `"code":40010`) {
+				t.Fatalf("got %.80s for what was asked as number %d", got, i)
+			}
+		}
+		if got := c.end(); got != "" {
+			t.Errorf("got end %q", got)
+		}
+	})
+}

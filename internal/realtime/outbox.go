@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// maxQueued bounds the answers that wait for a client, in bytes: it asks for
-	// more than it takes.
-	maxQueued = 4 << 20
+	// maxQueued bounds the answers that wait for a client, in bytes. A client that
+	// asks for more than it takes is read no further while calmQueued wait.
+	maxQueued  = 4 << 20
+	calmQueued = 512 << 10
 	// writeSize is about how much is written at once.
 	writeSize = 64 << 10
 	// takeEntries is how much is taken from one channel before the next one has
@@ -41,7 +42,7 @@ type outbox struct {
 	closing bool // What is there is written, and no more is taken; then the client has its time to close.
 	closed  bool
 	wrote   time.Time
-	done    sync.Cond // Of the goroutine; its lock is mu.
+	done    sync.Cond // Answers were taken, or none are any more; its lock is mu.
 }
 
 // A reading is one channel that goes to the client: a cursor, which may be
@@ -114,6 +115,7 @@ func (o *outbox) queue(frames []byte) {
 	if len(o.answers)+len(frames) > maxQueued {
 		o.closed = true
 		_ = o.conn.Close() // The goroutine that writes is stuck, and sees it.
+		o.done.Broadcast()
 		return
 	}
 	o.answers = append(o.answers, frames...)
@@ -130,6 +132,16 @@ func (o *outbox) finish(frames []byte) {
 		o.closing = true
 		o.ready = nil
 		o.start()
+	}
+}
+
+// calm waits while the client has yet to take much of what it has asked for. It
+// is for who reads from the client.
+func (o *outbox) calm() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.answers) > calmQueued && !o.closed {
+		o.done.Wait()
 	}
 }
 
@@ -212,6 +224,7 @@ func (o *outbox) next(b []byte) ([]byte, []*reading) {
 	}
 	b = append(b, o.answers...)
 	o.answers = nil
+	o.done.Broadcast()
 	ready := o.ready
 	o.ready = nil
 	for _, r := range ready {

@@ -120,6 +120,7 @@ func (r reader) Write(p []byte) (int, error) {
 	err := t.in.take(p, t.frame)
 	switch {
 	case err == nil:
+		t.out.calm()
 		return len(p), nil
 	case errors.Is(err, errTooLarge): // Of the rest nothing can be made.
 		t.deaf = true
