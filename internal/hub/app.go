@@ -103,15 +103,12 @@ func (c *channel) hold() {
 	c.holders++
 }
 
-// known returns the channel as channel does, or nil where this node has none.
+// known returns the channel to look at, or nil where this node has none. To look
+// is not to use it: it may be let go of meanwhile.
 func (a *App) known(name string) *channel {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := a.channels[name]
-	if c != nil {
-		c.hold()
-	}
-	return c
+	return a.channels[name]
 }
 
 // opened is channel, and the channel follows its log.

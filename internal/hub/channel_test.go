@@ -1,7 +1,9 @@
 package hub_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -318,6 +320,38 @@ func TestChannelsAreLetGo(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		if got := list("", "", 10); got != "[other]" {
 			t.Errorf("got %s, want what is in use only", got)
+		}
+	})
+}
+
+// A channel that somebody only publishes to is active for a moment, and whoever
+// asks does not make that longer.
+func TestPublishedIsActive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, hub.AppOptions{})
+		active := func() bool {
+			_, active, err := a.Occupied(t.Context(), "chat")
+			names, errNames := a.Channels(t.Context(), "", "", 10)
+			if err := errors.Join(err, errNames); err != nil || slices.Contains(names, "chat") != active {
+				t.Errorf("got %t beside the channels %v, %v", active, names, err)
+			}
+			return active
+		}
+		if active() {
+			t.Error("got an active channel that nobody has used")
+		}
+		if _, err := a.Publish(t.Context(), "", hub.Publication{Channel: "chat", Messages: []hub.Message{{Name: "x"}}}); err != nil {
+			t.Fatal(err)
+		}
+		if !active() {
+			t.Error("got a channel that is not active after a publish")
+		}
+		for range 10 {
+			time.Sleep(time.Second / 2)
+			active()
+		}
+		if active() {
+			t.Error("got a channel that is active for ever")
 		}
 	})
 }

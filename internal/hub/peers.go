@@ -35,11 +35,11 @@ type Answer struct {
 	// Node is what the ids of its connections begin with.
 	Node string
 	// Members are those of its connections on the channel, and Occupancy is who is
-	// attached there; Active says that it uses the channel.
+	// attached there; Active says that the channel is, as [App.Occupied] has it.
 	Members   []*Message
 	Occupancy Occupancy
 	Active    bool
-	// Channels are the names of those in use.
+	// Channels are the names of those that are active.
 	Channels []string
 }
 
@@ -77,10 +77,9 @@ func (h *Hub) answer(q Question) Answer {
 		if c == nil {
 			break
 		}
-		defer c.release()
 		out.Members = c.membersHere()
 		c.mu.RLock()
-		out.Occupancy, out.Active = c.occupancy.now, c.isOpen()
+		out.Occupancy, out.Active = c.occupancy.now, true
 		c.mu.RUnlock()
 	}
 	return out
@@ -271,8 +270,8 @@ func (c *channel) bury(dead func(node string) bool, own string) {
 func (a *App) channelsHere(prefix, after string, limit int) []string {
 	a.mu.Lock()
 	var list []string
-	for name, c := range a.channels {
-		if strings.HasPrefix(name, prefix) && name > after && c.isOpen() {
+	for name := range a.channels {
+		if strings.HasPrefix(name, prefix) && name > after {
 			list = append(list, name)
 		}
 	}

@@ -6,28 +6,28 @@ import (
 	"sync/atomic"
 )
 
-// Occupied returns how many use a channel, and whether anybody does. Its error is
-// that other nodes have not said.
+// Occupied returns how many use a channel, and whether it is active: somebody uses
+// it, or did a moment ago, as who has published to it. Its error is that other
+// nodes have not said.
 func (a *App) Occupied(ctx context.Context, name string) (o Occupancy, active bool, err error) {
+	whole := false // This node knows of all members.
 	if c := a.known(name); c != nil {
 		c.mu.RLock()
-		o, active = c.occupancy.now, c.isOpen()
+		o, active, whole = c.occupancy.now, true, c.isOpen()
 		o.PresenceMembers = len(c.members.all)
 		c.mu.RUnlock()
-		c.release()
 	}
-	known := active
 	err = a.hub.ask(ctx, Question{App: a.id, Channel: name}, func(other Answer) {
 		o = o.plus(other.Occupancy)
 		active = active || other.Active
-		if !known { // Else this node knows of all members.
+		if !whole {
 			o.PresenceMembers += len(other.Members)
 		}
 	})
 	return o, active, err
 }
 
-// Channels returns the names of channels that are in use and begin with prefix,
+// Channels returns the names of channels that are active and begin with prefix,
 // in order, limit at most, those after the name after. Its error is that other
 // nodes have not said.
 func (a *App) Channels(ctx context.Context, prefix, after string, limit int) ([]string, error) {
