@@ -40,6 +40,14 @@ func TestBodies(t *testing.T) {
 		},
 		{"names", `["a","b"]`, &ably.ChannelStatuses{NamesOnly: true, List: []*ably.ChannelStatus{{Channel: "a"}, {Channel: "b"}}}, new(ably.ChannelStatuses)},
 		{"stats", `[{"intervalId":"2026-11-30:06:42","unit":"minute","appId":"a","schema":"https://schemas.ably.com/json/app-stats-0.0.5.json","entries":{"messages.\"x":2}}]`, &ably.StatsList{{Interval: "2026-11-30:06:42", Unit: ably.Minute, App: "a", Entries: map[string]int64{`messages."x`: 2}}}, new(ably.StatsList)},
+		{
+			"old stats", `[{"intervalId":"2026-11","unit":"month","inProgress":"2026-11-30:06:42","all":{"messages":{"count":1}},"apiRequests":{"failed":7,"other":{"failed":9},"succeeded":2},"channels":{"peak":6},"connections":{"all":{"peak":5}},"inbound":{"all":{"messages":{"count":1,"data":4},"presence":{"count":2}}},"outbound":{"realtime":{"all":{"count":3}}},"tokenRequests":{"succeeded":8}}]`,
+			&ably.OldStats{{Interval: "2026-11", Unit: ably.Month, InProgress: "2026-11-30:06:42", Entries: map[string]int64{
+				"messages.all.messages.count": 1, "messages.inbound.all.messages.count": 1, "messages.inbound.all.messages.data": 4,
+				"messages.inbound.all.presence.count": 2, "messages.outbound.realtime.all.count": 3, "connections.all.peak": 5, "channels.peak": 6,
+				"apiRequests.all.succeeded": 2, "apiRequests.all.failed": 7, "apiRequests.tokenRequests.succeeded": 8, "apiRequests.other.failed": 9,
+			}}}, new(ably.OldStats),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -72,16 +72,9 @@ type Stats struct {
 
 func (s *Stats) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
-		case "intervalId":
-			s.Interval = d.text()
-		case "unit":
-			s.Unit = Unit(d.text())
-		case "inProgress":
-			s.InProgress = d.text()
-		case "appId":
-			s.App = d.text()
-		case "entries":
+		switch {
+		case s.decodeHead(d, name):
+		case name == "entries":
 			s.Entries = make(map[string]int64)
 			for name := range d.members {
 				n := d.integer()
@@ -95,12 +88,33 @@ func (s *Stats) decode(d *decoder) {
 	}
 }
 
-func (s *Stats) encode(e *encoder) {
-	e.begin()
+// decodeHead reads the member called name, if it is not among what was counted.
+func (s *Stats) decodeHead(d *decoder, name string) bool {
+	switch name {
+	case "intervalId":
+		s.Interval = d.text()
+	case "unit":
+		s.Unit = Unit(d.text())
+	case "inProgress":
+		s.InProgress = d.text()
+	case "appId":
+		s.App = d.text()
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *Stats) encodeHead(e *encoder) {
 	e.text("intervalId", s.Interval)
 	e.text("unit", string(s.Unit))
 	e.text("inProgress", s.InProgress)
 	e.text("appId", s.App)
+}
+
+func (s *Stats) encode(e *encoder) {
+	e.begin()
+	s.encodeHead(e)
 	e.text("schema", "https://schemas.ably.com/json/app-stats-0.0.5.json")
 	e.name("entries")
 	e.begin()

@@ -39,7 +39,7 @@ func (c *call) batchPublish() (*answer, error) {
 		}
 		all.List = append(all.List, result)
 	}
-	if c.version < firstNewBatch {
+	if c.version < firstNewForms {
 		return oldBatch(&all), nil
 	}
 	return &answer{status: http.StatusCreated, body: &all}, nil

@@ -21,8 +21,9 @@ const (
 	// latestVersion is the version of the protocol that requests are of which
 	// name none.
 	latestVersion = 6
-	// firstNewBatch is the version since which batches answer in full.
-	firstNewBatch = 3
+	// firstNewForms is the version since which batches answer in full, and what
+	// was counted has one name each.
+	firstNewForms = 3
 )
 
 // A call is one request with what is known of it.

@@ -1,8 +1,8 @@
 package rest
 
 import (
-	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,53 +15,47 @@ type fixture struct {
 	counts counts
 }
 
-// readFixtures reads the statistics that the SDKs' tests put in: numbers in
-// objects in objects, whose names are joined with dots.
+// readFixtures reads the statistics that the SDKs' tests put in, which are of the
+// old form.
 func readFixtures(r io.Reader) ([]fixture, error) {
-	dec := json.NewDecoder(r)
-	dec.UseNumber()
-	var list []map[string]any
-	if err := dec.Decode(&list); err != nil {
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return nil, ably.Errorf(ably.BadRequest, "the body did not come whole")
+	}
+	var list ably.OldStats
+	if ably.Decode(ably.JSON, body, &list) != nil {
 		return nil, ably.Errorf(ably.BadRequest, "not a list of statistics")
 	}
 	var fixtures []fixture
-	for _, one := range list {
-		id, _ := one["intervalId"].(string)
-		at, ok := ably.ParseInterval(id)
+	for _, s := range list {
+		at, ok := ably.ParseInterval(s.Interval)
 		if !ok {
 			return nil, ably.Errorf(ably.BadRequest, "statistics without their interval")
 		}
-		c := counts{}
-		for name, v := range one {
-			flatten(c, name, v)
-		}
-		fixtures = append(fixtures, fixture{at, c})
+		fixtures = append(fixtures, fixture{at, summed(s.Entries)})
 	}
 	return fixtures, nil
 }
 
-// flatten adds the numbers in v under their whole names, those of messages also
-// to the sums that they belong to.
-func flatten(c counts, name string, v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, inner := range v {
-			flatten(c, name+"."+key, inner)
-		}
-	case json.Number:
-		n, err := v.Int64()
-		if err != nil {
-			return
-		}
+// summed adds the sums to which counts of messages belong. Those that came with
+// them say it again.
+func summed(entries map[string]int64) counts {
+	c := counts{}
+	for name, n := range entries {
 		parts := strings.Split(name, ".")
-		if len(parts) != 4 || parts[0] != "inbound" && parts[0] != "outbound" {
-			c.merge(counts{name: n})
-			return
-		}
-		for _, direction := range []string{parts[0] + "." + parts[1], parts[0] + ".all", "all"} {
-			for _, kind := range []string{parts[2], "all"} {
-				c.merge(counts{"messages." + direction + "." + kind + "." + parts[3]: n})
+		switch {
+		case parts[0] != "messages":
+			c[name] = n
+		case slices.Contains(parts, "all"):
+		case len(parts) != 5: // Such as messages.persisted.presence.count.
+			c[name] = n
+		default: // Such as messages.inbound.realtime.presence.count.
+			for _, direction := range []string{parts[1] + "." + parts[2], parts[1] + ".all", "all"} {
+				for _, kind := range []string{parts[3], "all"} {
+					c.merge(counts{"messages." + direction + "." + kind + "." + parts[4]: n})
+				}
 			}
 		}
 	}
+	return c
 }

@@ -136,11 +136,19 @@ func since(last, now hub.Counts) counts {
 	return c
 }
 
-// add adds what was counted at a time.
-func (s *stats) add(app string, at time.Time, news counts) {
+// set says what was counted in the minute that begins at a time, whatever was said
+// of it before.
+func (s *stats) set(app string, minute time.Time, all counts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ledger(app).add(at, news)
+	l := s.ledger(app)
+	news := counts(all.clone())
+	for name, n := range l.find(ably.Minute, minute).counts {
+		if !isPeak(name) {
+			news[name] -= n
+		}
+	}
+	l.add(minute, news)
 }
 
 func (l *ledger) add(at time.Time, news counts) {

@@ -46,7 +46,12 @@ func (c *call) getStats() (*answer, error) {
 	if more {
 		next = list[len(list)-1].Interval
 	}
-	return &answer{body: &list, links: c.links(next)}, nil
+	a := &answer{body: &list, links: c.links(next)}
+	if c.version < firstNewForms {
+		old := ably.OldStats(list)
+		a.body = &old
+	}
+	return a, nil
 }
 
 // postStats answers POST /stats, by which the SDKs' tests say what was counted.
@@ -62,7 +67,7 @@ func (c *call) postStats() (*answer, error) {
 		return nil, err
 	}
 	for _, f := range fixtures {
-		c.server.stats.add(c.grant.App, f.at, f.counts)
+		c.server.stats.set(c.grant.App, f.at, f.counts)
 	}
 	return &answer{status: http.StatusCreated, body: &ably.StatsList{}}, nil
 }
