@@ -35,6 +35,7 @@
 //
 //	$JS.API.STREAM.INFO.usher_*
 //	$JS.API.STREAM.CREATE.usher_*
+//	$JS.API.STREAM.UPDATE.usher_*
 //	$JS.API.STREAM.MSG.GET.usher_*
 //	$JS.API.DIRECT.GET.usher_*
 //

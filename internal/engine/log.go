@@ -58,7 +58,17 @@ type Log struct {
 	hub.Log
 
 	check func(context.Context) error
+	keep  func(context.Context, time.Duration) error
 	close func() error
+}
+
+// Keep has messages of channels that keep them be there for d at least, from now
+// on: see LogOptions.Kept. It makes that longer, on all nodes, and never shorter.
+func (l *Log) Keep(ctx context.Context, d time.Duration) error {
+	if err := l.keep(ctx, d); err != nil {
+		return fmt.Errorf("hub's log: keep messages for %v: %w", d, err)
+	}
+	return nil
 }
 
 // Check returns why the log cannot be reached or written to, or nil.
@@ -84,16 +94,24 @@ func OpenLog(ctx context.Context, o Options, lo LogOptions) (*Log, error) {
 		return nil, fmt.Errorf("open the hub's log: %w", err)
 	}
 	if o.Memory || lo.Durability == Memory && o.NATS == nil {
+		m := &hub.MemoryLog{Brief: lo.Brief, Kept: lo.Kept, MaxBytes: lo.MaxBytes}
+		keep := func(_ context.Context, d time.Duration) error {
+			m.Keep(d)
+			return nil
+		}
 		return &Log{
-			Log:   &hub.MemoryLog{Brief: lo.Brief, Kept: lo.Kept, MaxBytes: lo.MaxBytes},
-			check: func(context.Context) error { return nil }, close: func() error { return nil },
+			Log: m, check: func(context.Context) error { return nil }, keep: keep, close: func() error { return nil },
 		}, nil
 	}
 	l, err := openStreamLog(ctx, o, lo)
 	if err != nil {
 		return nil, fmt.Errorf("open the hub's log: %w", err)
 	}
-	return &Log{Log: l, check: l.check, close: sync.OnceValue(l.close)}, nil
+	// What is there was made for what was to be kept then.
+	if err := l.keepFor(ctx, lo.Kept); err != nil {
+		o.Log.Warn("hub's log may keep messages for less than it should", "want", lo.Kept, "error", err)
+	}
+	return &Log{Log: l, check: l.check, keep: l.keepFor, close: sync.OnceValue(l.close)}, nil
 }
 
 func (lo LogOptions) complete(o Options) (LogOptions, error) {

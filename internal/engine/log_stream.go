@@ -38,11 +38,12 @@ const (
 type logStream struct {
 	log  *streamLog
 	name string
-	keep time.Duration
 
 	now atomic.Pointer[logLife]
 
 	refreshing sync.Mutex // Holds all but one that would make it anew.
+	// Guarded by refreshing.
+	keep time.Duration
 
 	mu sync.Mutex
 	// Guarded by mu.

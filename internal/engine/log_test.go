@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -205,6 +206,62 @@ func TestLogOptions(t *testing.T) {
 			_ = l.Close()
 			t.Errorf("%s: got no error", name)
 		}
+	}
+}
+
+// How long messages are kept is made longer, while the log is open and when it is
+// opened, and never shorter; all else about the streams stays as it was made.
+func TestLogKeeps(t *testing.T) {
+	c := enginetest.NewCluster(t, 1, nil)
+	js, err := jetstream.New(c.Connect(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := func(name string) jetstream.StreamConfig {
+		s, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo().Config
+	}
+	const margin = 30 * time.Second
+	o := engine.Options{NATS: &engine.NATS{URLs: c.URLs()}}
+	one := openLog(t, o, engine.LogOptions{Durability: engine.Process})
+	made := config("usher_kept_3")
+	for _, step := range []struct {
+		what  string
+		to    time.Duration
+		anew  bool
+		wants time.Duration
+	}{
+		{"shorter", time.Hour, false, 24 * time.Hour},
+		{"longer", 48 * time.Hour, false, 48 * time.Hour},
+		{"opened for shorter", time.Hour, true, 48 * time.Hour},
+		{"opened for longer", 72 * time.Hour, true, 72 * time.Hour},
+	} {
+		if step.anew {
+			openLog(t, o, engine.LogOptions{Durability: engine.Process, Kept: step.to})
+		} else if err := one.Keep(t.Context(), step.to); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		got := config("usher_kept_3")
+		if got.MaxAge != step.wants+margin {
+			t.Errorf("%s: got %v, want %v", step.what, got.MaxAge, step.wants+margin)
+		}
+		got.MaxAge = made.MaxAge
+		if diff := cmp.Diff(made, got); diff != "" {
+			t.Errorf("%s: the stream has changed:\n%s", step.what, diff)
+		}
+	}
+	if got := config("usher_brief_3").MaxAge; got != 2*time.Minute+margin {
+		t.Errorf("got %v for what is brief", got)
+	}
+	c.Clear(t)
+	until := time.Now().Add(20 * time.Second)
+	for ; one.Keep(t.Context(), time.Hour) != nil && time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+	}
+	if got := config("usher_kept_3").MaxAge; got < 48*time.Hour {
+		t.Errorf("got %v once the streams were lost and made anew", got)
 	}
 }
 

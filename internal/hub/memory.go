@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type MemoryLog struct {
 	// make room for its newest. Default: 256 MiB.
 	MaxBytes int64
 
+	longer atomic.Int64 // Kept, if more than that: see Keep.
 	once   sync.Once
 	seed   maphash.Seed
 	shards [memoryShards]memoryShard
@@ -35,6 +37,17 @@ const (
 )
 
 var _ Log = (*MemoryLog)(nil)
+
+// Keep has entries of channels whose Name says Kept be there for d at least, from
+// now on, whatever Kept says.
+func (m *MemoryLog) Keep(d time.Duration) {
+	for {
+		now := m.longer.Load()
+		if int64(d) <= now || m.longer.CompareAndSwap(now, int64(d)) {
+			return
+		}
+	}
+}
 
 // A memoryShard has some of the channels. Order is kept within it.
 type memoryShard struct {
@@ -174,7 +187,7 @@ func (m *MemoryLog) sweep(s *memoryShard, now time.Time) {
 	for n, c := range s.channels {
 		keep := m.Brief
 		if n.Kept {
-			keep = m.Kept
+			keep = max(m.Kept, time.Duration(m.longer.Load()))
 		}
 		s.drop(c, firstAfter(c.entries, now.Add(-keep).UnixMilli(), func(e *Entry) int64 { return e.Time }))
 		s.forget(c, firstAfter(c.order, known, func(r repeat) int64 { return r.time }))

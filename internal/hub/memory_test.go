@@ -46,6 +46,24 @@ func TestMemoryLogForgets(t *testing.T) {
 	})
 }
 
+func TestMemoryLogKeepsForLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(hub.MemoryLog)
+		kept := hub.Name{App: "app", Channel: "kept", Kept: true}
+		hubtest.Append(t, l, hubtest.Entry(kept, "1", "1"))
+		l.Keep(72 * time.Hour)
+		l.Keep(48 * time.Hour) // It is never made shorter.
+		for i, want := range []int{2, 1} {
+			time.Sleep(71*time.Hour + 50*time.Minute)
+			hubtest.Append(t, l, hubtest.Entry(kept, fmt.Sprint("later", i), "1"))
+			list, err := l.Read(t.Context(), kept, hub.Range{Limit: 10})
+			if err != nil || len(list) != want+i {
+				t.Errorf("got %d entries and %v, want %d", len(list), err, want+i)
+			}
+		}
+	})
+}
+
 func TestMemoryLogIsBounded(t *testing.T) {
 	l := &hub.MemoryLog{MaxBytes: 16 * 10_000}
 	text := strings.Repeat("x", 1000)

@@ -13,6 +13,9 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/gorilla/websocket"
+	natsd "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // A hubKey is a key of an app that was just made.
@@ -276,12 +279,31 @@ func TestAppsAtTheSameTime(t *testing.T) {
 	}
 }
 
+// keptFor is how long the log of the hub keeps messages.
+func keptFor(t testing.TB, s *natsd.Server) time.Duration {
+	t.Helper()
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "usher_kept_0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.CachedInfo().Config.MaxAge
+}
+
 // Over an engine that nodes share, what one node changes holds on the other, also
 // after a restart; and while the engine is down nothing is changed.
 func TestAppsOverNodes(t *testing.T) {
 	dir := t.TempDir()
-	nats := natsServer(t, dir, -1)
-	port := nats.Addr().(*net.TCPAddr).Port
+	store := natsServer(t, dir, -1)
+	port := store.Addr().(*net.TCPAddr).Port
 	text := strings.Replace(front, "{memory: true}", fmt.Sprintf("{nats: nats://127.0.0.1:%d, key: {file: secret}}", port), 1) + "hub: {durability: memory}\n"
 	one, two := start(t, text), start(t, text)
 	makeApp(t, one.admin, `{"id":"chat"}`)
@@ -299,13 +321,17 @@ func TestAppsOverNodes(t *testing.T) {
 	}
 	says(t, mustDial(t, "ws://"+two.public+"/?key="+k.Text, nil), failed, 40101)
 
+	call(t, two.admin, "PATCH", "apps/chat", `{"namespaces":{"archive":{"retention":"72h"}}}`)
+	if got := keptFor(t, store); got < 72*time.Hour {
+		t.Errorf("got messages kept for %v, want the 72 h of the namespace", got)
+	}
 	last := makeHubKey(t, two.admin, "chat", `{}`)
 	three := start(t, text)
 	enters(t, three, "key="+last.Text)
 	three.stop()
 
-	nats.Shutdown()
-	nats.WaitForShutdown()
+	store.Shutdown()
+	store.WaitForShutdown()
 	until(t, "unready", func() bool { return ready(t, one).status == 503 })
 	for _, tt := range []struct{ method, path, body string }{
 		{"POST", "apps", `{"id":"other"}`},

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/apps"
@@ -50,7 +49,7 @@ func (k *kept) openHub(ctx context.Context, c *config.Config, o engine.Options) 
 	s := &hubService{sessions: k.sessions}
 	var err error
 	s.log, err = engine.OpenLog(ctx, o, engine.LogOptions{
-		Durability: engine.Durability(c.Hub.Durability), Kept: longestRetention(c.Hub),
+		Durability: engine.Durability(c.Hub.Durability),
 	})
 	if err != nil {
 		return fmt.Errorf("hub: %w", err)
@@ -61,7 +60,7 @@ func (k *kept) openHub(ctx context.Context, c *config.Config, o engine.Options) 
 		return errors.Join(fmt.Errorf("hub: %w", err), s.log.Close())
 	}
 	s.registry = apps.NewRegistry(s.hub)
-	s.apps.registry, s.apps.sessions, s.apps.log = s.registry, k.sessions, k.log
+	s.apps.registry, s.apps.sessions, s.apps.keep, s.apps.log = s.registry, k.sessions, s.log.Keep, k.log
 	s.authority = apps.NewAuthority(s.registry, k.engine, k.sessions)
 	s.realtime = realtime.New(realtime.Options{Access: hubAccess{s}, Log: k.log})
 	if k.sandbox {
@@ -88,22 +87,6 @@ func (k *kept) closeHub() error {
 		return fmt.Errorf("close hub: %w", err)
 	}
 	return nil
-}
-
-// longestRetention is how long messages are kept where they are kept the longest.
-func longestRetention(h *config.Hub) time.Duration {
-	longest := 24 * time.Hour
-	for _, a := range h.Apps {
-		if a == nil {
-			continue
-		}
-		for _, n := range a.Namespaces {
-			if n != nil {
-				longest = max(longest, n.Retention)
-			}
-		}
-	}
-	return longest
 }
 
 // allows reports whether pages of an origin may read what REST answers.

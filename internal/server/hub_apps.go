@@ -20,6 +20,10 @@ const (
 	revokeTime = 3 * time.Second
 	// heardTime bounds how long a change of this node's own is waited for.
 	heardTime = 2 * time.Second
+	// logKeeps is for how long the log keeps messages without being told more.
+	logKeeps = 24 * time.Hour
+	// keepTime bounds how long the log is told for how long messages are kept.
+	keepTime = 5 * time.Second
 )
 
 // hubApps are the apps of the hub: those of the configuration, and those that the
@@ -29,6 +33,7 @@ type hubApps struct {
 	// Immutable after open.
 	registry *apps.Registry
 	sessions *usher.Sessions
+	keep     func(context.Context, time.Duration) error // The log: see [engine.Log.Keep].
 	log      *slog.Logger
 	stored   *engine.Apps
 
@@ -38,12 +43,14 @@ type hubApps struct {
 	made       map[string]*hubApp
 	inForce    map[string]*hubApp
 	news       chan struct{} // Closed when there is something new of made.
+	longest    time.Duration // That the log keeps messages for.
 }
 
 // open begins to hear of the apps that the API makes. They are in force once
 // there is a configuration.
 func (h *hubApps) open(ctx context.Context, e *engine.Engine) error {
 	h.made, h.inForce, h.news = make(map[string]*hubApp), make(map[string]*hubApp), make(chan struct{})
+	h.longest = logKeeps
 	var err error
 	if h.stored, err = e.Apps(ctx, h.hear); err != nil {
 		return fmt.Errorf("hub: %w", err)
@@ -64,9 +71,32 @@ func (h *hubApps) hear(id string, text []byte, revision uint64) {
 			a = nil
 		} else {
 			a.revision = revision
+			h.keepFor(a)
 		}
 	}
 	h.end(h.take(id, a))
+}
+
+// keepFor has the log keep messages for as long as the apps want it.
+func (h *hubApps) keepFor(list ...*hubApp) {
+	h.mu.Lock()
+	longest := h.longest
+	for _, a := range list {
+		for _, n := range a.Options.Namespaces {
+			longest = max(longest, n.Retention)
+		}
+	}
+	longer := longest > h.longest
+	h.longest = longest
+	h.mu.Unlock()
+	if !longer {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), keepTime)
+	defer cancel()
+	if err := h.keep(ctx, longest); err != nil {
+		h.log.Warn("messages may be kept for less than a namespace says, until a restart", "retention", longest, "error", err)
+	}
 }
 
 // take puts an app in the place of the one with its id, or of nil none. It
@@ -90,6 +120,7 @@ func (h *hubApps) take(id string, a *hubApp) (gone []string) {
 
 // configure puts the apps of a configuration in force, beside those of the API.
 func (h *hubApps) configure(list []*hubApp) {
+	h.keepFor(list...)
 	h.mu.Lock()
 	h.configured = make(map[string]*hubApp, len(list))
 	for _, a := range list {
