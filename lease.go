@@ -136,8 +136,11 @@ func (l *lease) recheck(id *Identity) {
 	if err == nil && (fresh.Subject != id.Subject || fresh.Issuer != id.Issuer) {
 		err = fmt.Errorf("%w: the verifier now names another subject", ErrForbidden)
 	}
-	if err = l.rechecked(id, fresh, err); err != nil {
+	switch err = l.rechecked(id, fresh, err); {
+	case err != nil:
 		l.endOf(id, asRefusal(err))
+	case l.identity.Load() == fresh:
+		l.renewed()
 	}
 }
 

@@ -18,6 +18,10 @@ type Parting struct {
 	// see [Revocation.Applies]. It is told once, and must not block. Default:
 	// nobody is told.
 	Warning func(at time.Time)
+	// Renewed is told that the connection has a fresh identity, which FromContext
+	// returns from then on: by a renewal, or because the credential was asked about
+	// again, and not by Adopt. It must not block. Default: nobody is told.
+	Renewed func()
 }
 
 // OnParting sets what is said on the connection to which ctx belongs, the
@@ -53,6 +57,16 @@ func (l *lease) warn(at time.Time) {
 	l.mu.Unlock()
 	if warn != nil && !told {
 		warn(at)
+	}
+}
+
+// renewed tells the handler of a fresh identity.
+func (l *lease) renewed() {
+	l.mu.Lock()
+	renewed := l.parting.Renewed
+	l.mu.Unlock()
+	if renewed != nil {
+		renewed()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"testing"
@@ -143,6 +144,57 @@ func TestWarnedOnce(t *testing.T) {
 		}
 		p.says("goodbye: revoked")
 		p.closed(usher.CloseUnauthenticated, "revoked")
+	})
+}
+
+// A handler is told of a fresh identity that it has not adopted itself, and sees it:
+// by a renewal, or by asking again.
+func TestPartingRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s usher.Sessions
+		asked := 0
+		again := usher.VerifierFunc(func(context.Context, usher.Credential) (*usher.Identity, error) {
+			asked++
+			return &usher.Identity{
+				Subject: "bob", Token: fmt.Sprint("answer ", asked), Expires: time.Now().Add(time.Minute), Recheck: true,
+			}, nil
+		})
+		told := takeover(func(r *http.Request, c net.Conn) {
+			defer c.Close()
+			usher.OnParting(r.Context(), usher.Parting{Renewed: func() {
+				id, err := usher.FromContext(r.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				go func() { _, _ = c.Write(textFrame("now by " + id.Token)) }()
+			}})
+			for {
+				if _, _, err := wsutil.ReadClientData(c); err != nil {
+					return
+				}
+				id := loggedIn("alice", "s1")
+				id.Token = "adopted"
+				if err := usher.Adopt(r.Context(), &id); err != nil {
+					t.Error(err)
+				}
+				_, _ = c.Write(textFrame("asked"))
+			}
+		})
+		p := join(t, byMint(&s, "/chat"), told, loggedIn("alice", "s1"))
+		p.sendFrame(ws.OpText, []byte("x"))
+		p.says("asked") // And not by what it has adopted.
+		id := loggedIn("alice", "s1")
+		id.Token = "another token"
+		if n, err := s.Renew(t.Context(), &id); n != 1 || err != nil {
+			t.Fatalf("got %d, %v, want it renewed", n, err)
+		}
+		p.says("now by another token")
+		q, _ := overPipe(t, &usher.Guard{Carriers: []usher.Carrier{usher.Bearer(again)}, Sessions: &s}, told, authorized)
+		q.status(http.StatusSwitchingProtocols)
+		q.says("now by answer 2")
+		q.says("now by answer 3")
+		leaveAll(p, q)
 	})
 }
 

@@ -110,6 +110,7 @@ func (l *lease) renew(fresh *Identity, again asker) (ends time.Time, lives bool)
 		e := l.visit.event(EventRenewed)
 		e.Carrier, e.Identity = l.carrier, fresh
 		l.report(e)
+		l.renewed()
 	}
 	ends, _ = l.deadline(l.identity.Load())
 	return ends, lives

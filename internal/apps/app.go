@@ -74,7 +74,9 @@ func IsID(s string) bool {
 // A Registry has the apps of one hub. It may be changed at any time, by
 // configuration and by whoever else knows of apps.
 type Registry struct {
-	hub *hub.Hub // Immutable.
+	// Immutable once it is used.
+	hub     *hub.Hub
+	changed func()
 
 	mu sync.RWMutex
 	// Guarded by mu.
@@ -83,8 +85,11 @@ type Registry struct {
 
 // NewRegistry returns a registry without apps.
 func NewRegistry(h *hub.Hub) *Registry {
-	return &Registry{hub: h, apps: make(map[string]*App)}
+	return &Registry{hub: h, changed: func() {}, apps: make(map[string]*App)}
 }
+
+// OnChange has f called after each Set. It is called before the registry is used.
+func (r *Registry) OnChange(f func()) { r.changed = f }
 
 // Set adds an app, or puts it in the place of the one with its ID. Tokens of
 // keys that are no more are refused from then on.
@@ -93,9 +98,10 @@ func (r *Registry) Set(a *App) error {
 		return err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.apps[a.ID] = a
 	r.hub.SetApp(a.ID, a.Options)
+	r.mu.Unlock()
+	r.changed()
 	return nil
 }
 

@@ -33,6 +33,8 @@ type Grant struct {
 	Expires time.Time
 	// Claims are what the token says of single channels.
 	Claims *Claims
+	// of is the key as it was when the credential was judged.
+	of *Key
 	// Holder tells who holds the credential, whoever it says it is: it is the same
 	// for all tokens of a key for one client id.
 	Holder string
@@ -42,12 +44,12 @@ type Grant struct {
 // can have one, since what is in those are values of JSON.
 const grantClaim = "grant"
 
-// Grant returns what the credential of an admitted client allows. The identity
-// may come from another verifier than ours: then it is its subject's, by its
+// Grant returns what the credential of an admitted client allows, no more than its
+// key does by now. The identity may come from another verifier than ours: then it is its subject's, by its
 // claim "capability", for the one app that there is.
 func (r *Registry) Grant(id *usher.Identity) (*Grant, error) {
 	if g, ok := id.Claims[grantClaim].(*Grant); ok {
-		return g, nil
+		return r.current(g)
 	}
 	if id.Subject == Anyone { // It is a name there, and would allow all names here.
 		return nil, fmt.Errorf("the subject of a credential: %w", ably.Errorf(ably.BadClientID, "nobody is called *"))
@@ -65,6 +67,23 @@ func (r *Registry) Grant(id *usher.Identity) (*Grant, error) {
 		return nil, err
 	}
 	return &Grant{App: app, ClientID: id.Subject, Permissions: p, Claims: claims, Holder: id.Issuer + "\x00" + id.Subject}, nil
+}
+
+// current is a grant as its key is now.
+func (r *Registry) current(g *Grant) (*Grant, error) {
+	key, _, err := r.key(g.Key)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("key of a credential: %w: %w", err, ably.Err(ably.TokenRevoked))
+	case key == g.of:
+		return g, nil
+	}
+	now := *g
+	now.Permissions, now.of = g.Permissions.Intersect(key.Permissions), key
+	if g.Basic { // It is the key, which may also allow more by now.
+		now.Permissions = key.Permissions
+	}
+	return &now, nil
 }
 
 // May returns why an operation is not allowed on a channel, or nil.

@@ -86,7 +86,7 @@ func (a *Authority) verifyKey(name ably.KeyName, secret usher.Secret) (*usher.Id
 	if err != nil || !key.Secret.Equal(secret) {
 		return nil, fmt.Errorf("key: %w", ably.Err(ably.BadCredential)) // One answer: which keys there are is nobody's business.
 	}
-	return identity(&Grant{App: name.App, Key: name.String(), ClientID: Anyone, Basic: true, Permissions: key.Permissions}, &usher.Identity{
+	return identity(&Grant{App: name.App, Key: name.String(), ClientID: Anyone, Basic: true, Permissions: key.Permissions, of: key}, &usher.Identity{
 		Subject: name.String(), Recheck: true,
 	}), nil
 }
@@ -166,7 +166,7 @@ func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, erro
 	}
 	g := &Grant{
 		App: name.App, Key: name.String(), ClientID: t.claim("x-ably-clientId"), Permissions: key.Permissions,
-		Group: t.claim("x-ably-revocation-key"), Expires: id.Expires,
+		Group: t.claim("x-ably-revocation-key"), Expires: id.Expires, of: key,
 	}
 	if _, said := t.claims["x-ably-clientId"]; said && g.ClientID == "" {
 		return nil, ably.Errorf(ably.BadClientID, "the token's is empty, or no string")

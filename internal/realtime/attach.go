@@ -11,7 +11,7 @@ import (
 	"github.com/usher-ws/usher/internal/lexicon"
 )
 
-// A channel is one that the client is attached to. The reader owns it.
+// A channel is one that the client is attached to. The transport's turn guards it.
 type channel struct {
 	name    string // As the client says it, with its params in brackets.
 	hub     string // As the hub says it.

@@ -139,7 +139,7 @@ func (s *site) identity(text string) (*usher.Identity, error) {
 	if !ok {
 		return nil, errors.New("no such token")
 	}
-	id := &usher.Identity{Subject: "app", Token: text, Issued: time.Now(), Claims: usher.Claims{"text": text}}
+	id := &usher.Identity{Subject: "app", Session: "of " + tok.clientID, Token: text, Issued: time.Now(), Claims: usher.Claims{"text": text}}
 	if tok.lives > 0 {
 		id.Expires = time.Now().Add(tok.lives)
 	}
@@ -179,6 +179,18 @@ func (s *site) Renew(ctx context.Context, _ *realtime.Grant, text usher.Secret) 
 	}
 	if err := usher.Adopt(ctx, id); err != nil {
 		return nil, err
+	}
+	return s.grant(id)
+}
+
+// Again implements realtime.Access.
+func (s *site) Again(ctx context.Context, _ *realtime.Grant) (*realtime.Grant, error) {
+	id, err := usher.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := tokens[id.Claims.String("text")]; !ok {
+		return nil, ably.Err(ably.TokenRevoked)
 	}
 	return s.grant(id)
 }

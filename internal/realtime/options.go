@@ -21,6 +21,10 @@ type Access interface {
 	// context ctx is, and which is granted what now says. Where it says yes, the
 	// connection's identity is the token's from then on.
 	Renew(ctx context.Context, now *Grant, token usher.Secret) (*Grant, error)
+	// Again says what the client of a live connection may do by now, whose context
+	// ctx is, and which is granted what now says: its identity may be another, or
+	// its key may allow something else.
+	Again(ctx context.Context, now *Grant) (*Grant, error)
 }
 
 // A Grant is what one client may do. It is not changed.

@@ -3,6 +3,7 @@ package realtime
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
@@ -31,10 +32,70 @@ func (t *transport) reauthorize(p *ably.ProtocolMessage) error {
 	t.state.clientID = g.ClientID
 	t.state.mu.Unlock()
 	t.connected(nil)
+	t.regrantAll()
+	return nil
+}
+
+// Reconsider has every connection allowed what its client may do by now. It is
+// called when that may have become less for some.
+func (s *Server) Reconsider() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := slices.Collect(maps.Keys(s.transports))
+	s.later(func() {
+		for _, t := range all {
+			now := t.grant.Load()
+			g, err := s.o.Access.Again(t.ctx, now)
+			if err != nil || g.Permissions.Capability() != now.Permissions.Capability() {
+				t.renewed() // By itself: its reader may be busy for long.
+			}
+		}
+	})
+}
+
+// later does something beside the readers, unless the server is closed. Callers
+// hold mu.
+func (s *Server) later(f func()) {
+	if !s.closed {
+		s.wg.Go(f)
+	}
+}
+
+// renewed is told of a fresh identity that the client has not sent here.
+func (t *transport) renewed() {
+	t.server.mu.Lock()
+	defer t.server.mu.Unlock()
+	t.server.later(t.reconsider)
+}
+
+// reconsider gives the client what it may do by now, and no more.
+func (t *transport) reconsider() {
+	defer t.caught()
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	if t.over {
+		return
+	}
+	now := t.grant.Load()
+	g, err := t.server.o.Access.Again(t.ctx, now)
+	if err == nil {
+		g, err = renewed(now, g)
+	}
+	switch why := ably.ErrorOf(err); {
+	case err == nil:
+		t.adopt(g)
+		t.regrantAll()
+	case why.Code.Renewable():
+		_ = t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: why}) // Which never fails.
+	default:
+		_ = t.fail(why)
+	}
+}
+
+func (t *transport) regrantAll() {
 	for _, c := range maps.Clone(t.channels) {
 		t.regrant(c)
 	}
-	return nil
 }
 
 // regrant gives an attachment what the new grant lets it have.

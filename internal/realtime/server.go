@@ -132,7 +132,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.forget(st, t)
 		return
 	}
-	usher.OnParting(r.Context(), usher.Parting{Goodbye: t.goodbye, Warning: t.warn})
+	usher.OnParting(r.Context(), usher.Parting{Goodbye: t.goodbye, Warning: t.warn, Renewed: t.renewed})
+	t.reconsider() // It may have been renewed meanwhile.
 	t.key = st.newKey(set.resume)
 	t.connected(gone)
 	t.tick()

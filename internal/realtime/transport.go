@@ -32,7 +32,10 @@ type transport struct {
 	grant atomic.Pointer[Grant]
 	heard atomic.Int64 // When the client last said anything, in nanoseconds since 1970.
 
-	// Owned by the reader.
+	// turn is held by the reader while it does what the client says, and by who
+	// changes what the client may do.
+	turn sync.Mutex
+	// Guarded by turn.
 	in       inbox
 	channels map[string]*channel
 	over     bool // Nothing more is done that the client says.
@@ -114,6 +117,8 @@ type reader struct{ t *transport }
 func (r reader) Write(p []byte) (int, error) {
 	t := r.t
 	t.heard.Store(time.Now().UnixNano())
+	t.turn.Lock()
+	defer t.turn.Unlock()
 	if t.deaf {
 		return len(p), nil
 	}
@@ -133,6 +138,9 @@ func (r reader) Write(p []byte) (int, error) {
 
 // end sees to what the transport leaves behind.
 func (t *transport) end() {
+	t.turn.Lock()
+	t.over = true
+	t.turn.Unlock()
 	t.tmu.Lock()
 	t.stopped = true
 	if t.timer != nil {

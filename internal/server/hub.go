@@ -63,6 +63,7 @@ func (k *kept) openHub(ctx context.Context, c *config.Config, o engine.Options) 
 	s.apps.registry, s.apps.sessions, s.apps.keep, s.apps.log = s.registry, k.sessions, s.log.Keep, k.log
 	s.authority = apps.NewAuthority(s.registry, k.engine, k.sessions)
 	s.realtime = realtime.New(realtime.Options{Access: hubAccess{s}, Log: k.log})
+	s.registry.OnChange(s.realtime.Reconsider) // A key may allow less than before.
 	if k.sandbox {
 		s.sandbox = new(rest.Sandbox)
 	}

@@ -28,7 +28,7 @@ type hubDoor struct {
 
 // hubDoor makes the door of the hub, if there is one: a Guard like all others, which
 // refuses in Ably's words.
-func (b *builder) hubDoor(desks, proofs *dispatch) (*hubDoor, error) {
+func (b *builder) hubDoor(desks, proofs *dispatch, renewals map[string]*usher.Guard) (*hubDoor, error) {
 	h := b.config.Hub
 	if h == nil {
 		return nil, nil
@@ -61,7 +61,20 @@ func (b *builder) hubDoor(desks, proofs *dispatch) (*hubDoor, error) {
 		return nil, err
 	}
 	d.inner = apps.Deliberate(r.guard.Handler(hubSeat{b.kept}))
-	return d, b.endpoints(r, desks, proofs)
+	if err := b.endpoints(r, desks, proofs); err != nil {
+		return nil, err
+	}
+	tokens := *rc
+	tokens.Carriers = hubCarriers(h)
+	return d, b.renewal(&route{name: hubPath, config: &tokens}, renewals)
+}
+
+// hubCarriers are the ways in by credentials that are not of the hub's keys.
+func hubCarriers(h *config.Hub) []*config.Carrier {
+	if len(h.Verify) == 0 {
+		return h.Carriers
+	}
+	return append([]*config.Carrier{{Bearer: &config.Verify{Verify: h.Verify}}}, h.Carriers...)
 }
 
 // ServeHTTP lets in what needs no credential, and has the Guard judge the others.
@@ -175,6 +188,15 @@ func (a hubAccess) grant(id *usher.Identity, origin, clientID string, said bool)
 	return &realtime.Grant{
 		App: app, Key: named.Key, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends, Claims: named.Claims, Origin: origin,
 	}, nil
+}
+
+// Again says what the client of a live connection may do by now.
+func (a hubAccess) Again(ctx context.Context, now *realtime.Grant) (*realtime.Grant, error) {
+	id, err := usher.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return a.grant(id, now.Origin, "", false)
 }
 
 // Renew judges a token that a client has sent on its connection.

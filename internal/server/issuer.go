@@ -97,15 +97,20 @@ type live struct {
 // its own.
 func (b *builder) live() *live {
 	l := &live{b.sessions, make(map[string][]string)}
-	for _, r := range b.config.Routes {
-		for _, c := range r.Carriers {
+	take := func(route string, carriers []*config.Carrier) {
+		for _, c := range carriers {
 			for _, name := range c.VerifierNames() {
 				if v := b.config.Verifiers[name]; v != nil && v.Issuer != nil {
-					route := b.routeName(r)
 					l.audiences[route] = append(l.audiences[route], v.Issuer.Audience)
 				}
 			}
 		}
+	}
+	for _, r := range b.config.Routes {
+		take(b.routeName(r), r.Carriers)
+	}
+	if b.config.Hub != nil {
+		take(hubPath, hubCarriers(b.config.Hub))
 	}
 	return l
 }

@@ -92,7 +92,7 @@ func (b *builder) build() (*site, error) {
 		}
 	}
 	var err error
-	if st.hub, err = b.hubDoor(desks, proofs); err != nil {
+	if st.hub, err = b.hubDoor(desks, proofs, renewals); err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
 	for name, v := range c.Verifiers {
