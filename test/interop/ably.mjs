@@ -6,13 +6,15 @@ import { randomUUID } from "node:crypto";
 import Ably from "ably";
 import { disturb } from "../browser/ably-faults.mjs";
 import * as page from "../browser/ably-page.mjs";
+import { Network } from "../browser/network.mjs";
 
 const [port, admin, key, group] = process.argv.slice(2);
 globalThis.Ably = Ably; // For what pages do, too.
+const slow = await Network.open(Number(port), { delay: 5 });
 const open = [];
 
 function options(more) {
-	return { key, endpoint: "127.0.0.1", port: Number(port), tls: false, logLevel: 0, disableConnectivityCheck: true, ...more };
+	return { key, endpoint: "127.0.0.1", port: slow.port, tls: false, logLevel: 0, disableConnectivityCheck: true, ...more };
 }
 
 function realtime(more) {

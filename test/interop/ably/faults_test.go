@@ -59,7 +59,7 @@ type party struct {
 // join has a party connect, and be present in its room.
 func (p *party) join(t *testing.T, ctx context.Context) *party {
 	t.Helper()
-	rest, err := ably.NewREST(options(p.binary, withKey()...)...)
+	rest, err := ably.NewREST(options(t, p.binary, withKey()...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

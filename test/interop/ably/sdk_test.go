@@ -15,9 +15,11 @@ import (
 // formats are the two that the SDK speaks.
 var formats = map[string]bool{"msgpack": true, "JSON": false}
 
-func options(binary bool, more ...ably.ClientOption) []ably.ClientOption {
+// options are those of a client over a slow network.
+func options(t *testing.T, binary bool, more ...ably.ClientOption) []ably.ClientOption {
+	t.Helper()
 	return append([]ably.ClientOption{
-		ably.WithEndpoint("127.0.0.1"), ably.WithPort(hub.port), ably.WithTLS(false), ably.WithInsecureAllowBasicAuthWithoutTLS(),
+		ably.WithEndpoint("127.0.0.1"), ably.WithPort(newNetwork(t, 5*time.Millisecond).port), ably.WithTLS(false), ably.WithInsecureAllowBasicAuthWithoutTLS(),
 		ably.WithUseBinaryProtocol(binary), ably.WithLogLevel(ably.LogNone),
 	}, more...)
 }
@@ -35,7 +37,7 @@ func patience(t *testing.T) context.Context {
 
 func realtime(t *testing.T, binary bool, more ...ably.ClientOption) *ably.Realtime {
 	t.Helper()
-	c, err := ably.NewRealtime(options(binary, more...)...)
+	c, err := ably.NewRealtime(options(t, binary, more...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +70,7 @@ func TestREST(t *testing.T) {
 	for name, binary := range formats {
 		t.Run(name, func(t *testing.T) {
 			ctx := patience(t)
-			c, err := ably.NewREST(options(binary, withKey()...)...)
+			c, err := ably.NewREST(options(t, binary, withKey()...)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +112,7 @@ func TestREST(t *testing.T) {
 			if err != nil || token.ClientID != "me" || token.Capability != `{"go:x":["publish"]}` || token.Expires-token.Issued != 60_000 {
 				t.Fatalf("got %+v, %v", token, err)
 			}
-			limited, err := ably.NewREST(options(binary, ably.WithTokenDetails(token))...)
+			limited, err := ably.NewREST(options(t, binary, ably.WithTokenDetails(token))...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,7 +191,7 @@ func TestTokens(t *testing.T) {
 	for name, binary := range formats {
 		t.Run(name, func(t *testing.T) {
 			ctx := patience(t)
-			rest, err := ably.NewREST(options(binary, withKey()...)...)
+			rest, err := ably.NewREST(options(t, binary, withKey()...)...)
 			if err != nil {
 				t.Fatal(err)
 			}
