@@ -2,8 +2,6 @@ package rest
 
 import (
 	"encoding/base64"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,8 +14,6 @@ import (
 )
 
 const (
-	// maxBody bounds what one request can bring: what a batch may have.
-	maxBody = 2 << 20
 	// latestVersion is the version of the protocol that requests are of which
 	// name none.
 	latestVersion = 6
@@ -97,25 +93,6 @@ func (c *call) identify() error {
 	}
 	c.grant = g
 	return nil
-}
-
-// read reads the body into v.
-func (c *call) read(v ably.Value) error {
-	format := ably.JSON
-	if media := c.r.Header.Get("Content-Type"); media != "" {
-		var ok bool
-		if format, ok = ably.FormatOf(media); !ok {
-			return ably.Errorf(ably.BadRequest, "the body must be JSON or msgpack")
-		}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return ably.Errorf(ably.MessageTooLarge, "a body of more than %d bytes", maxBody)
-		}
-		return ably.Errorf(ably.BadRequest, "the body did not come whole")
-	}
-	return ably.Decode(format, body, v)
 }
 
 // channel takes the channel's name, which is the second segment of the path.

@@ -15,7 +15,12 @@ func (c *call) publish() (*answer, error) {
 		return nil, err
 	}
 	var list ably.Messages
-	if err := c.read(&list); err != nil {
+	if c.query.Get("enveloped") == "false" {
+		list, err = c.readBare()
+	} else {
+		err = c.read(&list)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if c.query.Get("_forceNack") == "true" {

@@ -13,7 +13,7 @@ func (*call) time() (*answer, error) { return ok(&ably.Times{time.Now().UnixMill
 // requestToken answers POST /keys/{name}/requestToken.
 func (c *call) requestToken() (*answer, error) {
 	var r ably.TokenRequest
-	if err := c.read(&r); err != nil {
+	if err := c.readForm(&r); err != nil {
 		return nil, err
 	}
 	d, err := c.server.o.Authority.RequestToken(c.r.Context(), c.path[1], &r, c.grant)
