@@ -86,7 +86,7 @@ func (c *keysListCommand) Run(ctx context.Context, stdout io.Writer) error {
 // A keysCreateCommand makes an API key.
 type keysCreateCommand struct {
 	Name       string   `placeholder:"NAME" help:"A name to know it by. Default: none."`
-	May        []string `required:"" placeholder:"WHAT" help:"What it may do, with commas between: connections, explain, revocations, keys; as a client of the issuer tokens, exchange, introspect; signing."`
+	May        []string `required:"" placeholder:"WHAT" help:"What it may do, with commas between: apps, connections, explain, revocations, keys; as a client of the issuer tokens, exchange, introspect; signing."`
 	Scope      string   `placeholder:"NAMES" help:"Scope that its tokens can have, with spaces between. Default: none."`
 	Capability string   `placeholder:"JSON" help:"Capability that its tokens can have, such as {\"room:*\":[\"subscribe\"]}. Default: none."`
 	Audience   []string `placeholder:"AUDIENCE" help:"Audience that its tokens can be for; may be repeated. Default: that of the issuer."`

@@ -36,6 +36,7 @@ type commandLine struct {
 	Revoke      revokeCommand      `cmd:"" help:"Take credentials back: end what they opened, and let them open nothing more."`
 	Explain     explainCommand     `cmd:"" help:"Say why a client was turned away or its connection ended, by the explain id it was given."`
 	Keys        keysCommand        `cmd:"" help:"List, make, rotate, disable and remove API keys."`
+	Apps        appsCommand        `cmd:"" help:"List, make, change and remove apps of the hub, and their keys."`
 	Ticket      ticketCommand      `cmd:"" help:"Fetch a ticket for one connection from a gateway."`
 	Token       tokenCommand       `cmd:"" help:"Print a JSON Web Token for try-outs."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
