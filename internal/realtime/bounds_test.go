@@ -217,6 +217,7 @@ func TestLostConnectionsGiveWay(t *testing.T) {
 			t.Errorf("got %d members of connections that gave way, want that they have left", n)
 		}
 		late := s.connect(t, "access_token=bob", false)
+		time.Sleep(2 * time.Second) // It is not told at once.
 		if got := jsonOf(late.next(false)); !strings.Contains(got, `"action":6`) || !strings.Contains(got, `"code":42910`) {
 			t.Errorf("got %s, want DISCONNECTED with 42910", got)
 		}

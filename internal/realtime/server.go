@@ -26,6 +26,7 @@ type Server struct {
 	adrift     adrift
 	transports map[*transport]struct{}
 	closed     bool
+	held       int            // Handshakes that wait to be refused.
 	wg         sync.WaitGroup // Of the transports' goroutines. Nobody is added once it is closed.
 }
 
@@ -216,51 +217,8 @@ func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, error) {
 	return conn, conn.SetDeadline(time.Time{})
 }
 
-// Refuse answers a handshake with 101 and an ERROR, since the SDKs can read no
-// other answer, and closes. Where it may help to try again later it is
-// DISCONNECTED: after an ERROR they give up. It is for handshakes that were not
-// admitted, too.
-func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, why *ably.ErrorInfo) {
-	set, _ := s.settingsOf(r.URL.Query())
-	conn, err := upgrade(w, r)
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(closeTime))
-	p := &ably.ProtocolMessage{Action: ably.ActionError, Error: why}
-	if passes(why) {
-		p.Action = ably.ActionDisconnected
-	}
-	b := frame(set.format, p)
-	if _, err := conn.Write(append(b, normalClose...)); err != nil {
-		return
-	}
-	awaitClose(conn)
-}
-
 // normalClose is a Close frame that has nothing more to say.
 var normalClose = control(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
 
 // errOver ends a reader: the connection is over.
 var errOver = errors.New("connection is over")
-
-// awaitClose reads until the client's Close, or its end.
-func awaitClose(conn net.Conn) {
-	in := inbox{limit: 512 << 10}
-	var buf [512]byte
-	for {
-		n, err := conn.Read(buf[:])
-		if err == nil {
-			err = in.take(buf[:n], func(op ws.OpCode, _ []byte) error {
-				if op == ws.OpClose {
-					return errOver
-				}
-				return nil
-			})
-		}
-		if err != nil {
-			return
-		}
-	}
-}
