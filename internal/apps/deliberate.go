@@ -3,6 +3,7 @@ package apps
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/usher-ws/usher/internal/ably"
@@ -37,4 +38,29 @@ func basicKey(value string) (string, bool) {
 	}
 	_, _, ok := ably.ParseKey(string(raw))
 	return string(raw), ok
+}
+
+// BringsKey reports whether a request has an API key in it, in one of the ways that
+// [Carriers] and [Deliberate] take.
+func BringsKey(r *http.Request) bool {
+	for _, value := range r.Header["Authorization"] {
+		if _, ok := basicKey(value); ok {
+			return true
+		}
+		if scheme, token, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Bearer") && isKey(unwrapped(strings.TrimSpace(token))) {
+			return true
+		}
+	}
+	q := r.URL.Query()
+	for _, name := range []string{"access_token", "accessToken", "key"} {
+		if slices.ContainsFunc(q[name], isKey) {
+			return true
+		}
+	}
+	return false
+}
+
+func isKey(text string) bool {
+	_, _, ok := ably.ParseKey(text)
+	return ok
 }

@@ -23,6 +23,10 @@ type Hub struct {
 	// Ways to bring a credential beside those of the SDKs: ticket, cookie or
 	// subprotocol. Default: none.
 	Carriers []*Carrier `yaml:"carriers"`
+	// Whether API keys are taken over plain HTTP from other machines too, where
+	// whoever is on the way can read them, and use them for ever. Behind a proxy
+	// with TLS name that in trusted_proxies instead. Default: false.
+	InsecurePlainKeys bool `yaml:"insecure_plain_keys" default:"false"`
 	// What a message survives that was acknowledged: memory nothing, process the
 	// end of the process, interval a power cut but for the last second,
 	// replicated the loss of a server of a NATS cluster. Default: process, and

@@ -21,9 +21,10 @@ const hubPath = "/"
 
 // A hubDoor is the Guard in front of the hub, and the hub behind it.
 type hubDoor struct {
-	kept  *kept
-	route *route
-	inner http.Handler // The Guard's.
+	kept      *kept
+	route     *route
+	plainKeys bool         // API keys may come over plain HTTP.
+	inner     http.Handler // The Guard's.
 }
 
 // hubDoor makes the door of the hub, if there is one: a Guard like all others, which
@@ -54,7 +55,7 @@ func (b *builder) hubDoor(desks, proofs *dispatch, renewals map[string]*usher.Gu
 		return nil, err
 	}
 	r := &route{name: hubPath, config: rc}
-	d := &hubDoor{kept: b.kept, route: r}
+	d := &hubDoor{kept: b.kept, route: r, plainKeys: h.InsecurePlainKeys}
 	r.guard = b.newGuard(rc, hubPath, append(apps.Carriers(v), carriers...))
 	r.guard.Detach, r.guard.Deny = true, d.deny
 	if err := r.guard.Validate(); err != nil {
@@ -77,8 +78,23 @@ func hubCarriers(h *config.Hub) []*config.Carrier {
 	return append([]*config.Carrier{{Bearer: &config.Verify{Verify: h.Verify}}}, h.Carriers...)
 }
 
+// inClear reports whether a request has an API key for all to see on the way here:
+// a token that is seen ends, a key does not.
+func (d *hubDoor) inClear(r *http.Request) bool {
+	if d.plainKeys {
+		return false
+	}
+	addr, scheme := d.route.guard.Client(r)
+	return scheme != "https" && addr.IsValid() && !addr.Unmap().IsLoopback() && apps.BringsKey(r)
+}
+
 // ServeHTTP lets in what needs no credential, and has the Guard judge the others.
 func (d *hubDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if d.inClear(r) {
+		d.kept.log.Debug("api key refused over plain HTTP")
+		d.deny(w, r, ably.Errorf(ably.TLSRequired, "this server takes API keys over TLS only; its operator can say otherwise (hub.insecure_plain_keys)"))
+		return
+	}
 	if !isUpgrade(r) && d.kept.hub.rest.Open(w, r) {
 		return
 	}
