@@ -30,9 +30,7 @@ var addressIn = regexp.MustCompile(`address=(\S+)`)
 // startGateway starts a gateway on the engine at nats, in front of b.
 func startGateway(t *testing.T, name, nats string, login *ushertest.Issuer, b backend) *gateway {
 	t.Helper()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "usher.yaml")
-	text := fmt.Sprintf(`listen: 127.0.0.1:0
+	return serve(t, name, fmt.Sprintf(`listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 engine: {nats: %q, replicas: 3, key: {file: key}}
 drain: 0s
@@ -47,7 +45,15 @@ routes:
     carriers:
       - {ticket: {}}
       - {bearer: {verify: [login, own]}}
-`, nats, login.URL, login.Audience, login.JWKSURL(), b.address)
+`, nats, login.URL, login.Audience, login.JWKSURL(), b.address))
+}
+
+// serve starts a gateway with a configuration, beside which there is a file with
+// a key.
+func serve(t *testing.T, name, text string) *gateway {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "usher.yaml")
 	for name, text := range map[string]string{file: text, filepath.Join(dir, "key"): strings.Repeat("k", 32)} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
