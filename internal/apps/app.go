@@ -88,7 +88,8 @@ func NewRegistry(h *hub.Hub) *Registry {
 	return &Registry{hub: h, changed: func() {}, apps: make(map[string]*App)}
 }
 
-// OnChange has f called after each Set. It is called before the registry is used.
+// OnChange has f called after each Remove, and after each Set that has changed a
+// key, or left it out. It is called before the registry is used.
 func (r *Registry) OnChange(f func()) { r.changed = f }
 
 // Set adds an app, or puts it in the place of the one with its ID. Tokens of
@@ -97,24 +98,55 @@ func (r *Registry) Set(a *App) error {
 	if err := a.validate(); err != nil {
 		return err
 	}
+	next := *a
+	next.Keys = slices.Clone(a.Keys)
 	r.mu.Lock()
-	r.apps[a.ID] = a
+	same := next.keepKeys(r.apps[a.ID])
+	r.apps[a.ID] = &next
 	r.hub.SetApp(a.ID, a.Options)
 	r.mu.Unlock()
-	r.changed()
+	if !same {
+		r.changed()
+	}
 	return nil
+}
+
+// keepKeys has the app keep those keys of old, which may be nil, that are as they
+// were, and reports whether all are.
+func (a *App) keepKeys(old *App) bool {
+	if old == nil {
+		return true
+	}
+	same := 0
+	for i, k := range a.Keys {
+		j := slices.IndexFunc(old.Keys, func(o *Key) bool { return o.ID == k.ID && o.is(k) })
+		if j >= 0 {
+			a.Keys[i] = old.Keys[j]
+			same++
+		}
+	}
+	return same == len(old.Keys)
+}
+
+// is reports whether two keys with one id are the same.
+func (k *Key) is(other *Key) bool {
+	return k.Revocable == other.Revocable && k.Secret.Equal(other.Secret) &&
+		k.Permissions.Capability() == other.Permissions.Capability() && k.Permissions.Scope() == other.Permissions.Scope()
 }
 
 // Remove forgets an app, and reports whether there was one.
 func (r *Registry) Remove(id string) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.apps[id] == nil {
-		return false
-	}
+	known := r.apps[id] != nil
 	delete(r.apps, id)
-	r.hub.RemoveApp(id)
-	return true
+	if known {
+		r.hub.RemoveApp(id)
+	}
+	r.mu.Unlock()
+	if known {
+		r.changed()
+	}
+	return known
 }
 
 // App returns an app as the hub knows it, or nil.

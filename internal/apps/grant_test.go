@@ -144,3 +144,44 @@ func TestRegistry(t *testing.T) {
 		t.Error("got no app that was set, or one that was removed")
 	}
 }
+
+// Who is allowed what is looked at again where a key was changed or left out, and
+// not for keys that are added, or given once more.
+func TestRegistryTellsOfChanges(t *testing.T) {
+	h := hub.New(new(hub.MemoryLog), hub.Options{})
+	defer h.Close()
+	r := apps.NewRegistry(h)
+	told := 0
+	r.OnChange(func() { told++ })
+	key := func(id, capability string, revocable bool) *apps.Key {
+		p, err := usher.NewPermissions("", capability)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &apps.Key{ID: id, Secret: usher.NewSecret(secret), Permissions: p, Revocable: revocable}
+	}
+	for _, step := range []struct {
+		name string
+		keys []*apps.Key
+		want int
+	}{
+		{"the first", []*apps.Key{key("a", `{"*":["*"]}`, false)}, 0},
+		{"the same", []*apps.Key{key("a", `{"*":["*"]}`, false)}, 0},
+		{"another one", []*apps.Key{key("b", `{"*":["*"]}`, false), key("a", `{"*":["*"]}`, false)}, 0},
+		{"less", []*apps.Key{key("b", `{"*":["*"]}`, false), key("a", `{"x":["publish"]}`, false)}, 1},
+		{"revocable", []*apps.Key{key("b", `{"*":["*"]}`, true), key("a", `{"x":["publish"]}`, false)}, 1},
+		{"one left out", []*apps.Key{key("b", `{"*":["*"]}`, true)}, 1},
+	} {
+		told = 0
+		if err := r.Set(&apps.App{ID: "app", Keys: step.keys}); err != nil {
+			t.Fatal(err)
+		}
+		if told != step.want {
+			t.Errorf("%s: told %d times, want %d", step.name, told, step.want)
+		}
+	}
+	told = 0
+	if r.Remove("none") || !r.Remove("app") || told != 1 {
+		t.Errorf("told %d times that an app is removed, want once", told)
+	}
+}

@@ -33,8 +33,8 @@ func (k hubKey) parts() (name, secret string) {
 	return name, secret
 }
 
-// token signs a token by the key.
-func (k hubKey) token(t testing.TB) string {
+// token signs a token by the key, which some may do whose clock is ahead.
+func (k hubKey) token(t testing.TB, ahead ...time.Duration) string {
 	t.Helper()
 	name, secret := k.parts()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(secret)}, new(jose.SignerOptions).WithHeader("kid", name))
@@ -42,6 +42,9 @@ func (k hubKey) token(t testing.TB) string {
 		t.Fatal(err)
 	}
 	now := time.Now().Unix()
+	for _, d := range ahead {
+		now += int64(d.Seconds())
+	}
 	jws, err := signer.Sign(fmt.Appendf(nil, `{"iat":%d,"exp":%d}`, now, now+300))
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +147,9 @@ func TestApps(t *testing.T) {
 	// An app goes with all its keys, and another is not touched.
 	stays := enters(t, g, "key="+makeHubKey(t, g.admin, id, `{}`).Text)
 	last := makeHubKey(t, g.admin, "chat", `{}`)
-	opened := []*websocket.Conn{enters(t, g, "key="+last.Text), enters(t, g, "access_token="+last.token(t))}
+	opened := []*websocket.Conn{
+		enters(t, g, "key="+last.Text), enters(t, g, "access_token="+last.token(t)), enters(t, g, "access_token="+last.token(t, 100*time.Second)),
+	}
 	for _, c := range opened {
 		tell(t, c, `{"action":10,"channel":"b"}`)
 		says(t, c, attached, 0)
@@ -167,6 +172,27 @@ func TestApps(t *testing.T) {
 	if len(list.Apps) != 2 || list.Apps[0].ID != id || list.Apps[0].Source != "api" || list.Apps[1].ID != "usher" || list.Apps[1].Source != "configuration" {
 		t.Errorf("got %+v", list)
 	}
+}
+
+// A key that allows less holds at once for what is open, and leaves the others
+// alone.
+func TestAppKeyNarrowed(t *testing.T) {
+	g := start(t, front+"hub: {}\n")
+	makeApp(t, g.admin, `{"id":"a"}`)
+	k, other := makeHubKey(t, g.admin, "a", `{}`), makeHubKey(t, g.admin, "a", `{}`)
+	c, byToken, stays := enters(t, g, "key="+k.Text), enters(t, g, "access_token="+k.token(t)), enters(t, g, "key="+other.Text)
+	for _, c := range []*websocket.Conn{c, byToken, stays} {
+		tell(t, c, `{"action":10,"channel":"a"}`)
+		says(t, c, attached, 0)
+	}
+	call(t, g.admin, "PATCH", "apps/a/keys/"+k.ID, `{"capability":{"b":["*"]}}`).into(t, http.StatusOK, &k)
+	for _, c := range []*websocket.Conn{c, byToken} {
+		says(t, c, failed, 40160) // Of the channel.
+		tell(t, c, `{"action":10,"channel":"b"}`)
+		says(t, c, attached, 0)
+	}
+	tell(t, stays, `{"action":10,"channel":"b"}`)
+	says(t, stays, attached, 0)
 }
 
 // An app that is disabled lets nobody in, and is as it was once it is enabled.
