@@ -26,7 +26,7 @@ type Connection struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	attached map[string]*Attachment
-	present  map[*channel]notes
+	present  map[*channel]*notes
 	grace    *time.Timer // Runs while it is lost, for the last of losses.
 	losses   int
 	closed   bool

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -96,8 +97,8 @@ func (c *channel) membersHere() []*Message {
 	var list []*Message
 	for _, conn := range connections {
 		conn.mu.Lock()
-		for _, m := range conn.present[c] {
-			list = append(list, m)
+		if noted := conn.present[c]; noted != nil {
+			list = slices.AppendSeq(list, maps.Values(noted.last))
 		}
 		conn.mu.Unlock()
 	}

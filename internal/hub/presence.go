@@ -4,18 +4,23 @@ import (
 	"context"
 	"crypto/rand"
 	"strconv"
+	"strings"
 )
 
 // A notes is whom a connection has entered on one channel: the last event of each
 // client. A connection alone says who its members are, and in what
 // order, so what it notes holds, whatever of it the log has told of already.
-type notes map[string]*Message
+type notes struct {
+	last  map[string]*Message
+	since int64 // The serial with which they begin.
+}
 
 // Present enters, updates and leaves members: what each message's Action says.
 // base is what their ids begin with; then is called as by [Log.Append], and must
-// not call the hub. A member that is there with the same id stays as it is, and
-// one that is not there does not leave. The connection must be attached to the
-// channel.
+// not call the hub. One that is not there does not leave. Who comes back enters
+// again with the id of the last event of its own that it has seen, which need not
+// be the last: that changes nothing, unless its members have left with the
+// connection meanwhile. The connection must be attached to the channel.
 func (c *Connection) Present(name, base string, list []Message, then func(Position, error)) error {
 	a := c.Attachment(name)
 	if a == nil {
@@ -58,13 +63,19 @@ func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, 
 	if c.closed {
 		return nil, ErrClosed
 	}
-	noted := c.present[ch]
+	now := c.serial(base)
+	noted, known := c.present[ch]
+	if !known {
+		noted = &notes{last: make(map[string]*Message, 1), since: now}
+	}
 	var out []Message
 	var fresh []memberKey
 	for _, m := range list {
-		last, is := noted[m.ClientID]
+		_, is := noted.last[m.ClientID]
+		said := c.serial(m.ID)
+		again := said >= 0 && said < now && (is || said >= noted.since)
 		switch {
-		case is && m.ID != "" && m.ID == last.ID, !is && m.Action == Leave:
+		case again && m.Action != Leave, !is && m.Action == Leave:
 			continue
 		case !is:
 			fresh = append(fresh, memberKey{c.id, m.ClientID})
@@ -75,22 +86,33 @@ func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, 
 	if !ch.mayEnter(fresh) {
 		return nil, ErrMembers
 	}
-	if noted == nil && len(out) > 0 {
-		noted = make(notes, 1)
+	if !known && len(out) > 0 {
 		if c.present == nil {
-			c.present = make(map[*channel]notes, 1)
+			c.present = make(map[*channel]*notes, 1)
 		}
 		c.present[ch] = noted
 		ch.enteredBy(c)
 	}
 	for i := range out {
 		if out[i].Action == Leave {
-			delete(noted, out[i].ClientID)
+			delete(noted.last, out[i].ClientID)
 		} else {
-			noted[out[i].ClientID] = &out[i]
+			noted.last[out[i].ClientID] = &out[i]
 		}
 	}
 	return out, nil
+}
+
+// serial is the number in an id of the connection's, with which the client has
+// sent it. It is -1 for other ids.
+func (c *Connection) serial(id string) int64 {
+	rest, own := strings.CutPrefix(id, c.id+":")
+	text, _, _ := strings.Cut(rest, ":")
+	n, err := strconv.ParseInt(text, 10, 64)
+	if !own || err != nil {
+		return -1
+	}
+	return n
 }
 
 // renote notes that those who wanted to leave have not.
@@ -99,10 +121,13 @@ func (c *Connection) renote(ch *channel, list []Message) {
 	defer c.mu.Unlock()
 	noted := c.present[ch]
 	for i := range list {
-		if _, is := noted[list[i].ClientID]; list[i].Action == Leave && !is && noted != nil {
+		if noted == nil || list[i].Action != Leave {
+			continue
+		}
+		if _, is := noted.last[list[i].ClientID]; !is {
 			m := list[i]
 			m.Action = Update
-			noted[m.ClientID] = &m
+			noted.last[m.ClientID] = &m
 		}
 	}
 }
@@ -187,7 +212,7 @@ func (c *Connection) absent(ch *channel) {
 	if !was {
 		return
 	}
-	if e := ch.leaving(c.id, noted); e != nil {
+	if e := ch.leaving(c.id, noted.last); e != nil {
 		c.app.hub.append(e)
 	}
 	ch.leftBy(c)
@@ -195,7 +220,7 @@ func (c *Connection) absent(ch *channel) {
 
 // leaving is the entry by which members leave. Its ids do not begin with their
 // connection's, which shows that they did not say so themselves.
-func (c *channel) leaving(connection string, noted notes) *Entry {
+func (c *channel) leaving(connection string, noted map[string]*Message) *Entry {
 	if len(noted) == 0 {
 		return nil
 	}

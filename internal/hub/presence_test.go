@@ -119,6 +119,61 @@ func TestGrace(t *testing.T) {
 	})
 }
 
+// Who comes back enters again with what it has seen of itself, which is older
+// than what it has said since: the newer counts, a leave too.
+func TestEnterAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, hub.AppOptions{})
+		c := connect(t, a)
+		serial := 0
+		say := func(action hub.Action, id, data string) {
+			t.Helper()
+			if id != "" {
+				id = c.ID() + id
+			}
+			list := []hub.Message{{ClientID: "me", Action: action, ID: id, Data: data}}
+			if err := c.Present("chat", fmt.Sprintf("%s:%d", c.ID(), serial), list, func(hub.Position, error) {}); err != nil {
+				t.Fatal(err)
+			}
+			serial++
+		}
+		returns := func(after time.Duration) {
+			t.Helper()
+			c.Lose(15 * time.Second)
+			time.Sleep(after)
+			if err := c.Return(); err != nil {
+				t.Fatal(err)
+			}
+			attach(t, c, "chat", hub.Attaching{})
+		}
+		want := func(want string) {
+			t.Helper()
+			if got := members(t, a, "chat"); got != want {
+				t.Errorf("got members %q, want %q", got, want)
+			}
+		}
+		attach(t, c, "chat", hub.Attaching{})
+		say(hub.Enter, "", "old") // 0
+		say(hub.Update, "", "new")
+		returns(time.Second)
+		say(hub.Enter, ":0:0", "old")
+		want("me new")
+		say(hub.Leave, "", "") // 3
+		returns(time.Second)
+		say(hub.Enter, ":1:0", "new")
+		want("")
+		say(hub.Enter, ":5:0", "own id") // Its own, and no other's.
+		want("me own id")
+		returns(time.Minute) // It has left meanwhile.
+		want("")
+		say(hub.Enter, ":5:0", "back") // 6
+		say(hub.Update, "", "newest")
+		returns(time.Second)
+		say(hub.Enter, ":5:0", "back")
+		want("me newest")
+	})
+}
+
 // Who resumes learns who is present by the members alone: those who have entered
 // meanwhile may have gone with their node since, and no entry says so.
 func TestResumeAfterRestart(t *testing.T) {
