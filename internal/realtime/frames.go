@@ -13,10 +13,19 @@ import (
 // no memory while no frame is under way.
 type inbox struct {
 	limit int
+	// long begins to take a message that is larger than limit, and is not held.
+	// Nil: there are none such.
+	long func(op ws.OpCode) *longMessage
+
 	held  []byte // The head and what there is of the payload of a frame, or less.
 	whole []byte // What there is of a message in several frames.
 	op    ws.OpCode
 	parts bool // A message in several frames is under way.
+
+	under *longMessage // Is under way. Nil: none is.
+	mask  [4]byte      // Of it.
+	at    int          // How much of it has come.
+	left  int64        // How much of it is to come.
 }
 
 var (
@@ -32,9 +41,22 @@ func (in *inbox) take(p []byte, handle func(op ws.OpCode, payload []byte) error)
 		p = in.held
 	}
 	for len(p) > 0 {
+		if in.under != nil {
+			n, err := in.pass(p)
+			if err != nil {
+				return err
+			}
+			p = p[n:]
+			continue
+		}
 		h, size, err := in.head(p)
 		if err != nil {
 			return err
+		}
+		if size > 0 && h.Length > int64(in.limit) {
+			in.under, in.mask, in.at, in.left = in.long(h.OpCode), h.Mask, 0, h.Length
+			p = p[size:]
+			continue
 		}
 		if size == 0 || len(p) < size+int(h.Length) {
 			break
@@ -95,10 +117,31 @@ func (in *inbox) head(p []byte) (h ws.Header, size int, err error) {
 	if ws.CheckHeader(h, state) != nil {
 		return h, 0, errFrame
 	}
-	if h.Length > int64(in.limit-len(in.whole)) {
+	if h.Length > int64(in.limit-len(in.whole)) && (in.long == nil || in.parts || !h.Fin || h.Length > maxLong) {
 		return h, 0, errTooLarge
 	}
 	return h, size, nil
+}
+
+// pass passes on what has come of a long message, and returns how much that is.
+func (in *inbox) pass(p []byte) (int, error) {
+	n := int(min(int64(len(p)), in.left))
+	buf, _ := payloads.Get().(*[]byte)
+	defer payloads.Put(buf)
+	payload := (*buf)[:0]
+	payload = append(payload, p[:n]...)
+	if cap(payload) <= writeSize {
+		*buf = payload
+	}
+	ws.Cipher(payload, in.mask, in.at)
+	in.at += n
+	in.left -= int64(n)
+	if _, err := in.under.Write(payload); err != nil || in.left > 0 {
+		return n, err
+	}
+	m := in.under
+	in.under = nil
+	return n, m.end()
 }
 
 var payloads = sync.Pool{New: func() any { return new([]byte) }}

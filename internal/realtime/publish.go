@@ -13,7 +13,7 @@ import (
 func (t *transport) publish(p *ably.ProtocolMessage) error {
 	k := t.acks.begin(p.MsgSerial)
 	if k == nil {
-		return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Err(ably.ConnectionFlooded)})
+		return t.flooded()
 	}
 	then := func(at hub.Position, err error) {
 		if err != nil {
@@ -46,6 +46,11 @@ func (t *transport) publish(p *ably.ProtocolMessage) error {
 		t.acks.answer(k, nil, info)
 	}
 	return nil
+}
+
+// flooded ends a connection whose client wants more answers than are owed at once.
+func (t *transport) flooded() error {
+	return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Err(ably.ConnectionFlooded)})
 }
 
 // serials are those of n messages at a position.

@@ -50,6 +50,7 @@ type transport struct {
 
 func newTransport(ctx context.Context, s *Server, conn net.Conn, set settings, st *state) *transport {
 	t := &transport{server: s, ctx: ctx, conn: conn, set: set, state: st, in: inbox{limit: s.o.MaxFrame}}
+	t.in.long = t.long
 	t.out = newOutbox(conn, s.o.WriteTimeout)
 	t.out.caught = t.caught
 	t.acks.send = t.send
@@ -129,7 +130,7 @@ func (r reader) Write(p []byte) (int, error) {
 		return len(p), nil
 	case errors.Is(err, errTooLarge): // Of the rest nothing can be made.
 		t.deaf = true
-		return len(p), t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Errorf(ably.MessageTooLarge, "a frame has at most %d bytes", t.server.o.MaxFrame)})
+		return len(p), t.tooLarge(nil)
 	case errors.Is(err, errFrame):
 		usher.End(t.ctx, usher.ErrProtocol)
 	}
@@ -148,6 +149,9 @@ func (t *transport) end() {
 	}
 	t.tmu.Unlock()
 	_ = t.conn.Close()
+	if m := t.in.under; m != nil {
+		m.abandon()
+	}
 	t.out.stop()
 	t.server.lost(t.state, t)
 }
@@ -166,15 +170,19 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 		t.out.send(control(ws.OpPong, payload))
 		return nil
 	}
-	format := t.set.format
-	if op == ws.OpText { // It is text, whatever was agreed.
-		format = ably.JSON
-	}
 	p := new(ably.ProtocolMessage)
-	if err := ably.Decode(format, payload, p); err != nil {
+	if err := ably.Decode(t.format(op), payload, p); err != nil {
 		return t.fail(ably.ErrorOf(err))
 	}
 	return t.handle(p)
+}
+
+// format is that of a message. What is text is JSON, whatever was agreed.
+func (t *transport) format(op ws.OpCode) ably.Format {
+	if op == ws.OpText {
+		return ably.JSON
+	}
+	return t.set.format
 }
 
 // handle does what a client says. Actions that are not known are passed over.

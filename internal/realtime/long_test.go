@@ -1,0 +1,99 @@
+package realtime_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gobwas/ws"
+
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+// A frame that is too large to be held is refused by an answer, in its turn, and
+// the connection goes on.
+func TestLongFrames(t *testing.T) {
+	large := strings.Repeat("x", 700_000)
+	for _, msgpack := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t, hub.Limits{})
+			c := s.connect(t, "access_token=alice", msgpack)
+			c.next(false)
+			for n, f := range []struct{ say, want string }{
+				{`{"action":15,"channel":"room","msgSerial":0,"messages":[{"data":"small"}]}`, `{"action":1,"count":1,"msgSerial":0,`},
+				{`{"action":15,"channel":"room","messages":[{"data":"` + large + `"}],"msgSerial":1}`, `"code":40009`},
+				{`{"action":14,"msgSerial":2,"channel":"room","presence":[{"action":2,"data":"` + large + `"}]}`, `"code":40009`},
+				{`{"action":15,"channel":"room","msgSerial":3,"messages":[{"data":"small"}]}`, `{"action":1,"count":1,"msgSerial":3,`},
+			} {
+				c.mustSay(t, f.say)
+				if got := jsonOf(c.next(true)); !strings.Contains(got, f.want) || !strings.Contains(got, fmt.Sprintf(`"msgSerial":%d`, n)) {
+					t.Errorf("got %.200s for number %d, want %s", got, n, f.want)
+				}
+			}
+			// Two at once, so that the second begins where the first ends.
+			text := `{"action":15,"channel":"room","msgSerial":%d,"messages":[{"data":"` + large + `"}]}`
+			var both []byte
+			for n := range 2 {
+				both = append(both, ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame(fmt.Appendf(nil, text, 4+n))))...)
+			}
+			if _, err := c.conn.Write(both); err != nil {
+				t.Fatal(err)
+			}
+			for n := range 2 {
+				if got := jsonOf(c.next(true)); !strings.Contains(got, fmt.Sprintf(`"msgSerial":%d`, 4+n)) || !strings.Contains(got, `"code":40009`) {
+					t.Errorf("got %s, want number %d refused", got, 4+n)
+				}
+			}
+			if got := c.end(); got != "" {
+				t.Errorf("got end %q", got)
+			}
+		})
+	}
+}
+
+// What is too large and wants no answer ends the connection for good: an SDK would
+// come back and say it again.
+func TestTooLongFrames(t *testing.T) {
+	large := strings.Repeat("x", 700_000)
+	for name, f := range map[string]ws.Frame{
+		"no answer":  ws.NewTextFrame([]byte(`{"action":10,"channel":"` + large + `"}`)),
+		"no head":    ws.NewTextFrame([]byte(large)),
+		"in parts":   ws.NewFrame(ws.OpText, false, []byte(large)),
+		"very large": {Header: ws.Header{Fin: true, OpCode: ws.OpText, Length: 17 << 20}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, hub.Limits{})
+				c := s.connect(t, "access_token=alice", false)
+				c.next(false)
+				if err := ws.WriteFrame(c.conn, ws.MaskFrame(f)); err != nil {
+					t.Fatal(err)
+				}
+				if got := jsonOf(c.next(false)); !strings.Contains(got, `"action":9`) || !strings.Contains(got, `"code":40009`) {
+					t.Errorf("got %s, want ERROR with 40009", got)
+				}
+				if got := c.end(); got != "1000" {
+					t.Errorf("got end %q, want 1000", got)
+				}
+			})
+		})
+	}
+}
+
+// A client that goes in the middle of a large frame leaves nothing behind.
+func TestLongFrameIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		c := s.connect(t, "access_token=alice", true)
+		c.next(false)
+		if err := ws.WriteHeader(c.conn, ws.Header{Fin: true, OpCode: ws.OpBinary, Masked: true, Length: 1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.conn.Write(make([]byte, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.conn.Close()
+		synctest.Wait()
+	})
+}
