@@ -22,6 +22,7 @@ import (
 // options are the command line.
 type options struct {
 	rows        string
+	contenders  string
 	rounds      int
 	quick       bool
 	connections int
@@ -66,6 +67,7 @@ func parse(args []string) (options, error) {
 		f.PrintDefaults()
 	}
 	f.StringVar(&o.rows, "rows", "", "regular expression: only the rows whose names match")
+	f.StringVar(&o.contenders, "contenders", "", "regular expression: only the servers whose names match; ours are compared with the others where the first is among them")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each row; a table needs at least 5")
 	f.BoolVar(&o.quick, "quick", false, "tiny sizes and one round: shows that all works, not how fast")
 	f.IntVar(&o.connections, "connections", 10000, "idle connections, as far as the limit of files allows")
@@ -100,8 +102,10 @@ func (o *options) settled(given map[string]bool, rest int) error {
 	if rest > 0 {
 		return errors.New("load takes flags only")
 	}
-	if _, err := regexp.Compile(o.rows); err != nil {
-		return fmt.Errorf("--rows: %w", err)
+	for flag, text := range map[string]string{"rows": o.rows, "contenders": o.contenders} {
+		if _, err := regexp.Compile(text); err != nil {
+			return fmt.Errorf("--%s: %w", flag, err)
+		}
 	}
 	if o.quick {
 		small := map[string]func(){
@@ -147,7 +151,7 @@ func run(ctx context.Context, o options) error {
 	if o.check != "" {
 		return b.checkFigures(ctx, all)
 	}
-	results, err := b.runRows(ctx, selected(all, regexp.MustCompile(o.rows)))
+	results, err := b.runRows(ctx, selected(all, regexp.MustCompile(o.rows), regexp.MustCompile(o.contenders)))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 	"regexp"
+	"slices"
 )
 
 // A row is one thing that is measured, with all servers that do it.
@@ -46,11 +47,16 @@ var (
 	ending = []column{{"last", "last Close, ms"}, {"p50", "half, µs"}, {"cpu", "CPU µs each"}, {"connections", "connections"}, {"client", "client's CPU µs"}}
 )
 
-// selected returns the rows whose names match.
-func selected(all []row, names *regexp.Regexp) []row {
+// selected returns the rows whose names match, with the contenders whose names
+// do.
+func selected(all []row, names, contenders *regexp.Regexp) []row {
 	var list []row
 	for _, r := range all {
-		if names.MatchString(r.name) {
+		if !names.MatchString(r.name) {
+			continue
+		}
+		r.contenders = slices.DeleteFunc(slices.Clone(r.contenders), func(c contender) bool { return !contenders.MatchString(c.name) })
+		if len(r.contenders) > 0 {
 			list = append(list, r)
 		}
 	}
