@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -16,13 +15,28 @@ const origin = "@usher"
 
 // String is the position as a serial: of two of a channel, the later one is the
 // greater string.
-func (p Position) String() string {
-	return fmt.Sprintf("%014d-%03d%s", uint64(p)/1000, uint64(p)%1000, origin)
-}
+func (p Position) String() string { return string(p.append(make([]byte, 0, 48))) }
 
 // Serial is the serial of the message with this index at the position.
 func (p Position) Serial(index int) string {
-	return fmt.Sprintf("%s:%03d", p, index)
+	return string(appendPadded(append(p.append(make([]byte, 0, 48)), ':'), uint64(index), 3))
+}
+
+func (p Position) append(b []byte) []byte {
+	b = appendPadded(b, uint64(p)/1000, 14)
+	b = appendPadded(append(b, '-'), uint64(p)%1000, 3)
+	return append(b, origin...)
+}
+
+// appendPadded appends n with zeros in front of it, up to so many digits.
+func appendPadded(b []byte, n uint64, digits int) []byte {
+	for limit := uint64(10); digits > 1; digits-- {
+		if n < limit {
+			b = append(b, '0')
+		}
+		limit *= 10
+	}
+	return strconv.AppendUint(b, n, 10)
 }
 
 // ParsePosition reads a serial of a position, or of a message there.
