@@ -186,7 +186,7 @@ func (t *transport) leave(c *channel) {
 }
 
 // take appends what a channel has to b, until that is large. It is called by the
-// goroutine that writes.
+// writer.
 func (t *transport) take(b []byte, c *channel) ([]byte, bool, error) {
 	var room [takeEntries]*hub.Entry
 	messages, before := 0, len(b)
@@ -201,6 +201,8 @@ func (t *transport) take(b []byte, c *channel) ([]byte, bool, error) {
 	for len(b) < writeSize {
 		list, err := c.cursor.Take(t.ctx, room[:0], takeEntries)
 		switch {
+		case c.left.Load(): // That it was present, and is no more, comes of its leaving.
+			return b, false, nil
 		case err == hub.ErrNotAttached: //nolint:errorlint // The hub returns it bare.
 			return b, false, nil
 		case err != nil:

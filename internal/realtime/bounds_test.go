@@ -2,6 +2,7 @@ package realtime_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,44 @@ func textOf(v any, path ...string) string {
 	}
 	s, _ := v.(string)
 	return s
+}
+
+// Clients that take nothing hold up nobody, though they are more than write at
+// one time.
+func TestStuckClientsHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{Rate: -1, ChannelRate: -1})
+		stuck := make(chan struct{})
+		defer close(stuck)
+		for range 3*runtime.GOMAXPROCS(0) + 1 {
+			c := s.attached(t, "access_token=alice")
+			c.note(func() { c.stuck = stuck })
+		}
+		fast := s.attached(t, "access_token=bob&echo=false")
+		for i := range 20 {
+			if err := fast.say(fmt.Sprintf(`{"action":15,"channel":"room","msgSerial":%d,"messages":[{"data":"%d"}]}`, i, i)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(50 * time.Millisecond) // Until it is seen that all who write are stuck.
+			if fast.next(true) == nil {
+				t.Fatalf("got no answer to message %d", i)
+			}
+		}
+	})
+}
+
+// attached returns a client that is attached to a room.
+func (s *site) attached(t *testing.T, query string) *client {
+	t.Helper()
+	c := s.connect(t, query, false)
+	c.next(false)
+	if err := c.say(`{"action":10,"channel":"room"}`); err != nil {
+		t.Fatal(err)
+	}
+	if v := c.next(false); textOf(v, "channelSerial") == "" {
+		t.Fatalf("got %v, want ATTACHED", v)
+	}
+	return c
 }
 
 // A client that takes nothing is let go, and nobody waits for it. It comes back
@@ -42,6 +81,7 @@ func TestSlowClientIsLetGo(t *testing.T) {
 			if err := fast.say(fmt.Sprintf(`{"action":15,"channel":"room","msgSerial":%d,"messages":[{"data":"%d"}]}`, i, i)); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(5 * time.Millisecond) // Until it is seen that who writes is stuck, on one core.
 			if fast.next(true) == nil {
 				t.Fatalf("got no answer to message %d, want one: nobody waits for who is slow", i)
 			}

@@ -86,7 +86,8 @@ type Options struct {
 	MaxIdle time.Duration
 	// MaxFrame is the size of a frame that is read, in bytes. Default: 524,288.
 	MaxFrame int
-	// WriteTimeout is how long a client may take nothing of what is written to it.
+	// WriteTimeout is how long a client may take to have all of what is written to
+	// it at once, or up to a third less.
 	// Default: 15 s.
 	WriteTimeout time.Duration
 	// ServerID names this node to clients. Default: "usher".

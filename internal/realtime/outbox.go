@@ -23,21 +23,24 @@ const (
 	closeTime = 3 * time.Second
 )
 
-var writeBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
 // An outbox is what goes to one client: answers, which are queued, and what the
-// cursors of its channels have, which is not. While there is something, a
-// goroutine writes it.
+// cursors of its channels have, which is not. While there is something, a writer
+// writes it.
 type outbox struct {
 	// Immutable.
 	conn    net.Conn
+	writers *writers
 	timeout time.Duration
-	caught  func() // Is deferred by the goroutine that writes.
+	caught  func() // Is deferred while it is written.
+
+	// Owned by the writer.
+	until time.Time // The deadline of writes.
 
 	mu sync.Mutex
 	// Guarded by mu.
 	answers []byte
 	ready   []*reading
+	spare   []*reading // What ready was before.
 	writing bool
 	closing bool // What is there is written, and no more is taken; then the client has its time to close.
 	closed  bool
@@ -59,12 +62,12 @@ type reading struct {
 	listed    bool // It is in ready.
 	asked     bool // The client is to be told who is present, after the answers.
 
-	// Owned by the goroutine that writes.
+	// Owned by the writer.
 	due bool // What asked was, once the answers before it are written.
 }
 
-func newOutbox(c net.Conn, timeout time.Duration) *outbox {
-	o := &outbox{conn: c, timeout: timeout, wrote: time.Now()}
+func newOutbox(c net.Conn, w *writers, timeout time.Duration) *outbox {
+	o := &outbox{conn: c, writers: w, timeout: timeout, wrote: time.Now()}
 	o.done.L = &o.mu
 	return o
 }
@@ -114,7 +117,7 @@ func (o *outbox) queue(frames []byte) {
 	}
 	if len(o.answers)+len(frames) > maxQueued {
 		o.closed = true
-		_ = o.conn.Close() // The goroutine that writes is stuck, and sees it.
+		_ = o.conn.Close() // The writer is stuck, and sees it.
 		o.done.Broadcast()
 		return
 	}
@@ -145,7 +148,7 @@ func (o *outbox) calm() {
 	}
 }
 
-// stop has nothing more written, and waits for the goroutine that writes. The
+// stop has nothing more written, and waits for the writer. The
 // connection must be closed.
 func (o *outbox) stop() {
 	o.mu.Lock()
@@ -170,12 +173,13 @@ func (o *outbox) idle(now time.Time) time.Duration {
 func (o *outbox) start() {
 	if !o.writing {
 		o.writing = true
-		go o.write()
+		o.writers.add(o)
 	}
 }
 
-// write writes until nothing is left, or the client cannot be reached.
-func (o *outbox) write() {
+// write writes until nothing is left, or the client cannot be reached. buf is
+// room for what is written; what it returns is room for the next.
+func (o *outbox) write(buf []byte) (room []byte) {
 	broken := true
 	defer func() {
 		if broken {
@@ -185,13 +189,11 @@ func (o *outbox) write() {
 	if o.caught != nil {
 		defer o.caught()
 	}
-	buf, _ := writeBuffers.Get().(*[]byte)
-	defer writeBuffers.Put(buf)
 	for {
-		b, ready := o.next((*buf)[:0])
-		if b == nil {
+		b, ready, more := o.next(buf[:0])
+		if !more {
 			broken = false
-			return
+			return buf
 		}
 		b, err := o.fill(b, ready)
 		if len(b) > 0 {
@@ -199,18 +201,18 @@ func (o *outbox) write() {
 				err = e
 			}
 		}
-		if cap(b) <= 4*writeSize {
-			*buf = b
+		if buf = nil; cap(b) <= 4*writeSize {
+			buf = b
 		}
 		if err != nil {
-			return
+			return buf
 		}
 	}
 }
 
-// next takes the answers, and the readings whose turn it is. It returns nil, and
-// the goroutine is over, where there is nothing.
-func (o *outbox) next(b []byte) ([]byte, []*reading) {
+// next takes the answers, and the readings whose turn it is. Where there is
+// nothing the writer is done.
+func (o *outbox) next(b []byte) (_ []byte, ready []*reading, more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed || len(o.answers) == 0 && len(o.ready) == 0 {
@@ -220,21 +222,18 @@ func (o *outbox) next(b []byte) ([]byte, []*reading) {
 		}
 		o.writing = false
 		o.done.Broadcast()
-		return nil, nil
+		return nil, nil, false
 	}
 	b = append(b, o.answers...)
 	o.answers = nil
 	o.done.Broadcast()
-	ready := o.ready
-	o.ready = nil
+	ready, o.ready = o.ready, o.spare[:0]
+	o.spare = ready
 	for _, r := range ready {
 		r.listed, r.woken = false, false
 		r.due, r.asked = r.due || r.asked, false
 	}
-	if b == nil {
-		b = []byte{}
-	}
-	return b, ready
+	return b, ready, true
 }
 
 // fill takes from the readings until there is enough to write. Those that have
@@ -267,8 +266,13 @@ func (o *outbox) again(list []*reading) {
 	}
 }
 
+// flush writes b. The deadline is set anew where it is so near that the client
+// would have too little time: each time costs something.
 func (o *outbox) flush(b []byte) error {
-	_ = o.conn.SetWriteDeadline(time.Now().Add(o.timeout))
+	if now := time.Now(); o.until.Sub(now) < o.timeout*2/3 {
+		o.until = now.Add(o.timeout)
+		_ = o.conn.SetWriteDeadline(o.until)
+	}
 	_, err := o.conn.Write(b)
 	o.mu.Lock()
 	o.wrote = time.Now()
@@ -276,7 +280,7 @@ func (o *outbox) flush(b []byte) error {
 	return err
 }
 
-// fail ends the goroutine, and the connection: its reader sees that.
+// fail ends the connection: its reader sees that.
 func (o *outbox) fail() {
 	_ = o.conn.Close()
 	o.mu.Lock()

@@ -18,7 +18,8 @@ import (
 
 // A Server is the seat of realtime connections.
 type Server struct {
-	o Options
+	o       Options
+	writers *writers
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -32,7 +33,7 @@ type Server struct {
 
 // New returns a server. After it, Close must be called.
 func New(o Options) *Server {
-	return &Server{o: o.complete(), states: make(map[string]*state), adrift: make(adrift), transports: make(map[*transport]struct{})}
+	return &Server{o: o.complete(), writers: newWriters(), states: make(map[string]*state), adrift: make(adrift), transports: make(map[*transport]struct{})}
 }
 
 // Close ends every connection, and what is kept of those that have none.

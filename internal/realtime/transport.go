@@ -51,7 +51,7 @@ type transport struct {
 func newTransport(ctx context.Context, s *Server, conn net.Conn, set settings, st *state) *transport {
 	t := &transport{server: s, ctx: ctx, conn: conn, set: set, state: st, in: inbox{limit: s.o.MaxFrame}}
 	t.in.long = t.long
-	t.out = newOutbox(conn, s.o.WriteTimeout)
+	t.out = newOutbox(conn, s.writers, s.o.WriteTimeout)
 	t.out.caught = t.caught
 	t.acks.send = t.send
 	t.heard.Store(time.Now().UnixNano())
