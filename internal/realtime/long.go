@@ -48,7 +48,7 @@ func (m *longMessage) abandon() {
 // tooLarge answers a message that is too large. Where it wants no answer, or has
 // no head, the client gives up: it would send it again.
 func (t *transport) tooLarge(h *ably.Head) error {
-	why := ably.Errorf(ably.MessageTooLarge, "a frame has at most %d bytes", t.server.o.MaxFrame)
+	why := ably.Errorf(ably.MessageTooLarge, "a frame has at most %d bytes", t.in.limit)
 	switch {
 	case t.over:
 		return nil

@@ -1,6 +1,7 @@
 package realtime_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -95,5 +96,21 @@ func TestLongFrameIsCut(t *testing.T) {
 		}
 		_ = c.conn.Close()
 		synctest.Wait()
+	})
+}
+
+// Where a publish may be larger, so may its frame.
+func TestLargerMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{MessageBytes: 1 << 20})
+		c := s.connect(t, "access_token=alice&echo=false", false)
+		if got := jsonOf(c.next(false)); !strings.Contains(got, `"maxFrameSize":2097152`) {
+			t.Errorf("got %s", got)
+		}
+		bytes := base64.StdEncoding.EncodeToString(make([]byte, 1<<20-len("alice")))
+		c.mustSay(t, `{"action":15,"channel":"room","msgSerial":0,"messages":[{"data":"`+bytes+`","encoding":"base64"}]}`)
+		if got := jsonOf(c.next(true)); !strings.Contains(got, `"action":1,`) {
+			t.Errorf("got %s for a message that is as large as may be", got)
+		}
 	})
 }

@@ -84,7 +84,8 @@ type Options struct {
 	Grace time.Duration
 	// MaxIdle is how often a client hears from the server at least. Default: 15 s.
 	MaxIdle time.Duration
-	// MaxFrame is the size of a frame that is read, in bytes. Default: 524,288.
+	// MaxFrame is the size of a frame that is read, in bytes, or else twice that of
+	// a publish of the app, which may be base64. Default: 524,288.
 	MaxFrame int
 	// WriteTimeout is how long a client may take to have all of what is written to
 	// it at once, or up to a third less.

@@ -49,7 +49,7 @@ type transport struct {
 }
 
 func newTransport(ctx context.Context, s *Server, conn net.Conn, set settings, st *state) *transport {
-	t := &transport{server: s, ctx: ctx, conn: conn, set: set, state: st, in: inbox{limit: s.o.MaxFrame}}
+	t := &transport{server: s, ctx: ctx, conn: conn, set: set, state: st, in: inbox{limit: max(s.o.MaxFrame, 2*st.app.Limits().MessageBytes)}}
 	t.in.long = t.long
 	t.out = newOutbox(conn, s.writers, s.o.WriteTimeout)
 	t.out.caught = t.caught
@@ -85,7 +85,7 @@ func (t *transport) connected(gone *ably.ErrorInfo) {
 		Action: ably.ActionConnected, ConnectionID: t.state.conn.ID(), Error: gone, Timestamp: time.Now().UnixMilli(),
 		ConnectionDetails: &ably.ConnectionDetails{
 			ConnectionKey: t.key, ClientID: g.ClientID, ServerID: o.ServerID,
-			MaxMessageSize: limits.MessageBytes, MaxFrameSize: o.MaxFrame, MaxInboundRate: max(limits.Rate, 0),
+			MaxMessageSize: limits.MessageBytes, MaxFrameSize: t.in.limit, MaxInboundRate: max(limits.Rate, 0),
 			StateTTL: o.StateTTL.Milliseconds(), MaxIdle: t.set.maxIdle.Milliseconds(),
 		},
 	})
