@@ -72,38 +72,24 @@ func (b *jsBucket) stream() string { return "KV_" + b.name }
 
 func (b *jsBucket) since() time.Time { return b.now.Load().since }
 
-func (b *jsBucket) info(ctx context.Context) (*jetstream.StreamInfo, error) {
-	info := new(jetstream.StreamInfo)
-	if err := b.api(ctx, "STREAM.INFO."+b.stream(), struct{}{}, info); err != nil {
-		return nil, fmt.Errorf("look at bucket %s: %w", b.name, err)
-	}
-	return info, nil
-}
-
 // refresh looks whether the bucket is there still, and makes it where it is not.
 func (b *jsBucket) refresh(ctx context.Context) error {
 	b.refreshing.Lock()
 	defer b.refreshing.Unlock()
-	info, err := b.info(ctx)
-	if is(err, codeNoStream) {
-		info, err = b.found(ctx)
-		if is(err, codeStreamExists) {
-			info, err = b.info(ctx) // Another node was faster.
-		}
-	}
+	info, err := b.find(ctx, b.stream(), b.settings)
 	if err != nil {
 		return err
 	}
 	return b.adopt(info)
 }
 
-// found makes the bucket, with a life of its own.
-func (b *jsBucket) found(ctx context.Context) (*jetstream.StreamInfo, error) {
+// settings are those of a bucket that is made now, with a life of its own.
+func (b *jsBucket) settings() *jetstream.StreamConfig {
 	number := uint64(time.Now().UnixMicro())
 	if l := b.now.Load(); l != nil {
 		number = max(number, uint64(l.since.UnixMicro())+1)
 	}
-	c := jetstream.StreamConfig{
+	c := &jetstream.StreamConfig{
 		Name:              b.stream(),
 		Description:       "Usher: do not edit",
 		Subjects:          []string{"$KV." + b.name + "." + strconv.FormatUint(number, 10) + ".>"},
@@ -129,11 +115,7 @@ func (b *jsBucket) found(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if b.maxBytes > 0 {
 		c.MaxBytes = b.maxBytes
 	}
-	info := new(jetstream.StreamInfo)
-	if err := b.api(ctx, "STREAM.CREATE."+b.stream(), c, info); err != nil {
-		return nil, fmt.Errorf("make bucket %s: %w", b.name, err)
-	}
-	return info, nil
+	return c
 }
 
 // adopt takes the bucket as it is there, if it is as it must be. That a full

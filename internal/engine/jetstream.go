@@ -116,7 +116,7 @@ func (s *jetStream) check(ctx context.Context) error {
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if _, err := b.info(ctx); err != nil {
+	if _, err := b.lookAt(ctx, b.stream()); err != nil {
 		s.reach.suspect()
 		return err
 	}

@@ -107,6 +107,31 @@ func (l *link) api(ctx context.Context, method string, request, response any) er
 	return nil
 }
 
+// lookAt returns what JetStream knows of a stream.
+func (l *link) lookAt(ctx context.Context, stream string) (*jetstream.StreamInfo, error) {
+	info := new(jetstream.StreamInfo)
+	if err := l.api(ctx, "STREAM.INFO."+stream, struct{}{}, info); err != nil {
+		return nil, fmt.Errorf("look at stream %s: %w", stream, err)
+	}
+	return info, nil
+}
+
+// find is lookAt, and makes the stream where it is not there.
+func (l *link) find(ctx context.Context, stream string, settings func() *jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
+	info, err := l.lookAt(ctx, stream)
+	if !is(err, codeNoStream) {
+		return info, err
+	}
+	info = new(jetstream.StreamInfo)
+	switch err := l.api(ctx, "STREAM.CREATE."+stream, settings(), info); {
+	case is(err, codeStreamExists):
+		return l.lookAt(ctx, stream) // Another node was faster.
+	case err != nil:
+		return nil, fmt.Errorf("make stream %s: %w", stream, err)
+	}
+	return info, nil
+}
+
 // A write is a message for a stream.
 type write struct {
 	subject string

@@ -62,7 +62,7 @@ func (f *follower) begin(ctx context.Context, heard chan *nats.Msg) (hub.Positio
 	f.mu.Unlock()
 	// Asked after the subscription, by the same connection: whatever is not in the
 	// answer is told.
-	info, err := f.stream.info(ctx)
+	info, err := f.stream.log.lookAt(ctx, f.stream.stream())
 	if err != nil {
 		return 0, err
 	}

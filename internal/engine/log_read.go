@@ -195,7 +195,7 @@ func (l *streamLog) Bounds(ctx context.Context, n hub.Name) (after, last hub.Pos
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	s, _, _ := l.streamOf(n)
-	info, err := s.info(ctx)
+	info, err := s.log.lookAt(ctx, s.stream())
 	if err != nil {
 		return 0, 0, fmt.Errorf("%w: %w", hub.ErrUnavailable, err)
 	}

@@ -62,36 +62,22 @@ func (s *logStream) subjects(number string) *logLife {
 	return &logLife{prefix: "usher.log." + s.name + "." + number + ".", told: "usher.told." + s.name + "." + number + "."}
 }
 
-func (s *logStream) info(ctx context.Context) (*jetstream.StreamInfo, error) {
-	info := new(jetstream.StreamInfo)
-	if err := s.log.api(ctx, "STREAM.INFO."+s.stream(), struct{}{}, info); err != nil {
-		return nil, fmt.Errorf("look at stream %s: %w", s.stream(), err)
-	}
-	return info, nil
-}
-
 // refresh looks whether the stream is there still, and makes it where it is not.
 func (s *logStream) refresh(ctx context.Context) error {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
-	info, err := s.info(ctx)
-	if is(err, codeNoStream) {
-		info, err = s.found(ctx)
-		if is(err, codeStreamExists) {
-			info, err = s.info(ctx) // Another node was faster.
-		}
-	}
+	info, err := s.log.find(ctx, s.stream(), s.settings)
 	if err != nil {
 		return err
 	}
 	return s.adopt(info)
 }
 
-// found makes the stream, with a life of its own.
-func (s *logStream) found(ctx context.Context) (*jetstream.StreamInfo, error) {
+// settings are those of a stream that is made now, with a life of its own.
+func (s *logStream) settings() *jetstream.StreamConfig {
 	number := uint64(time.Now().UnixMicro())
 	life := s.subjects(strconv.FormatUint(number, 10))
-	c := jetstream.StreamConfig{
+	c := &jetstream.StreamConfig{
 		Name:         s.stream(),
 		Description:  "Usher: do not edit",
 		Subjects:     []string{life.prefix + "*"},
@@ -117,11 +103,7 @@ func (s *logStream) found(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if s.log.o.MaxBytes > 0 {
 		c.MaxBytes = s.log.o.MaxBytes
 	}
-	info := new(jetstream.StreamInfo)
-	if err := s.log.api(ctx, "STREAM.CREATE."+s.stream(), c, info); err != nil {
-		return nil, fmt.Errorf("make stream %s: %w", s.stream(), err)
-	}
-	return info, nil
+	return c
 }
 
 // adopt takes the stream as it is there, if it is as it must be.
@@ -282,7 +264,7 @@ func (l *streamLog) check(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if _, err := l.brief[0].info(ctx); err != nil {
+	if _, err := l.lookAt(ctx, l.brief[0].stream()); err != nil {
 		l.reach.suspect()
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/usher-ws/usher/internal/hub"
 )
 
-// DataOf is what a message of the hub carries, for the wire.
-func DataOf(m *hub.Message) ably.Data {
+// dataOf is what a message of the hub carries, for the wire.
+func dataOf(m *hub.Message) ably.Data {
 	switch m.Form {
 	case hub.Text:
 		return ably.TextData(m.Data)
@@ -21,7 +21,7 @@ func DataOf(m *hub.Message) ably.Data {
 	return ably.Data{}
 }
 
-// setData is DataOf the other way round.
+// setData is dataOf the other way round.
 func setData(m *hub.Message, d ably.Data) {
 	switch {
 	case d.Absent():
@@ -42,14 +42,19 @@ func Messages(list ably.Messages) []hub.Message {
 	return out
 }
 
-// Message is a message of a channel's history, for the wire.
-func Message(p hub.Past) *ably.Message {
-	m, serial := p.Message(), p.Serial()
+// Message is a message of a channel, for the wire.
+func Message(m *hub.Message, serial string) *ably.Message {
 	return &ably.Message{
-		ID: m.ID, Name: m.Name, Data: DataOf(m), Encoding: m.Encoding, Extras: m.Extras, ClientID: m.ClientID,
+		ID: m.ID, Name: m.Name, Data: dataOf(m), Encoding: m.Encoding, Extras: m.Extras, ClientID: m.ClientID,
 		ConnectionID: m.ConnectionID, Timestamp: m.Time, Serial: serial,
-		Version: &ably.Version{Serial: serial, Timestamp: m.Time}, // The only one.
 	}
+}
+
+// Past is a message of a channel's history, for the wire.
+func Past(p hub.Past) *ably.Message {
+	m := Message(p.Message(), p.Serial())
+	m.Version = &ably.Version{Serial: m.Serial, Timestamp: m.Timestamp} // The only one.
+	return m
 }
 
 var presenceActions = map[hub.Action]ably.PresenceAction{
@@ -76,7 +81,7 @@ func PresenceMessages(list ably.PresenceMessages) []hub.Message {
 func PresenceMessage(m *hub.Message) *ably.PresenceMessage {
 	return &ably.PresenceMessage{
 		ID: m.ID, Action: presenceActions[m.Action], ClientID: m.ClientID, ConnectionID: m.ConnectionID,
-		Data: DataOf(m), Encoding: m.Encoding, Extras: m.Extras, Timestamp: m.Time,
+		Data: dataOf(m), Encoding: m.Encoding, Extras: m.Extras, Timestamp: m.Time,
 	}
 }
 

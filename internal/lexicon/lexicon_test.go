@@ -22,7 +22,7 @@ func TestMessages(t *testing.T) {
 		want := *in
 		want.Timestamp, want.Serial, want.ConnectionID = 9, "00000000007000-123@usher:000", "c"
 		want.Version = &ably.Version{Serial: want.Serial, Timestamp: 9}
-		got := lexicon.Message(hub.Past{Entry: e})
+		got := lexicon.Past(hub.Past{Entry: e})
 		if d := cmp.Diff(string(ably.Append(nil, ably.JSON, &want)), string(ably.Append(nil, ably.JSON, got))); d != "" {
 			t.Error(d)
 		}

@@ -55,13 +55,12 @@ func entryMessage(e *hub.Entry) *ably.ProtocolMessage {
 		p.ID = base
 	}
 	for i := range e.Messages {
-		m := &e.Messages[i]
-		p.Messages[i] = &ably.Message{
-			Name: m.Name, Data: lexicon.DataOf(m), Encoding: m.Encoding, ClientID: m.ClientID, Extras: m.Extras, Serial: e.Serial(i),
+		m := lexicon.Message(&e.Messages[i], e.Serial(i))
+		m.ConnectionID, m.Timestamp = "", 0 // As the whole says.
+		if short {
+			m.ID = ""
 		}
-		if !short {
-			p.Messages[i].ID = m.ID
-		}
+		p.Messages[i] = m
 	}
 	return p
 }

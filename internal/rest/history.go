@@ -16,7 +16,7 @@ func (c *call) history() (*answer, error) {
 	}
 	list := make(ably.Messages, len(page.Messages))
 	for i, p := range page.Messages {
-		list[i] = lexicon.Message(p)
+		list[i] = lexicon.Past(p)
 	}
 	return &answer{body: &list, links: c.links(cursorOf(page.Next))}, nil
 }
@@ -96,7 +96,7 @@ func (c *call) find() (*ably.Message, error) {
 	}
 	for _, p := range page.Messages {
 		if p.Serial() == serial {
-			return lexicon.Message(p), nil
+			return lexicon.Past(p), nil
 		}
 		if p.Entry.Position < at {
 			break
