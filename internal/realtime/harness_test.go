@@ -173,6 +173,9 @@ func (s *site) Grant(r *http.Request) (*realtime.Grant, error) {
 
 // Renew implements realtime.Access.
 func (s *site) Renew(ctx context.Context, _ *realtime.Grant, text usher.Secret) (*realtime.Grant, error) {
+	if text.Reveal() == "unjudged" {
+		return nil, ably.Err(ably.Unavailable)
+	}
 	id, err := s.identity(text.Reveal())
 	if err != nil {
 		return nil, ably.Err(ably.TokenUnknown)

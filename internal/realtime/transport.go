@@ -68,11 +68,18 @@ func (t *transport) finish(p *ably.ProtocolMessage) error {
 	return nil
 }
 
-// fail ends the connection with an ERROR, after which the client gives up, or
-// gets another token where that helps.
+// fail ends the connection with an ERROR, after which the client gives up. Where
+// another token helps, or only time, it comes back for its connection, which is
+// kept for it.
 func (t *transport) fail(why *ably.ErrorInfo) error {
-	err := t.finish(&ably.ProtocolMessage{Action: ably.ActionError, Error: why})
-	t.server.forget(t.state, t)
+	p := &ably.ProtocolMessage{Action: ably.ActionError, Error: why}
+	if passes(why) {
+		p.Action = ably.ActionDisconnected
+	}
+	err := t.finish(p)
+	if !passes(why) && !why.Code.Renewable() {
+		t.server.forget(t.state, t)
+	}
 	return err
 }
 
