@@ -33,6 +33,8 @@ type Grant struct {
 	Expires time.Time
 	// Claims are what the token says of single channels.
 	Claims *Claims
+	// lineage is what else a token can be taken back by.
+	lineage lineage
 	// of is the key as it was when the credential was judged.
 	of *Key
 	// Holder tells who holds the credential, whoever it says it is: it is the same

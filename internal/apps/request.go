@@ -96,7 +96,13 @@ func grantToken(name string, key *Key, r *ably.TokenRequest, by *Grant, now time
 		return nil, err
 	}
 	now = now.Truncate(time.Millisecond)
-	claims := map[string]any{"iat": seconds(now), "exp": seconds(now.Add(ttl)), "jti": rand.Text()}
+	issued, expires := made(r, by, now), now.Add(ttl)
+	claims := map[string]any{"jti": rand.Text()}
+	if !issued.IsZero() {
+		expires = earlier(expires, issued.Add(key.longest()))
+		claims["iat"] = seconds(issued)
+	}
+	claims["exp"] = seconds(expires)
 	if r.Capability != "" || by != nil && !by.Basic {
 		claims["x-ably-capability"] = allowed.Capability()
 	}
@@ -105,9 +111,7 @@ func grantToken(name string, key *Key, r *ably.TokenRequest, by *Grant, now time
 	}
 	if by != nil {
 		by.Claims.copyTo(claims)
-		if by.Group != "" { // What takes back the one takes back the other.
-			claims["x-ably-revocation-key"] = by.Group
-		}
+		by.passOn(claims, ownGroups(clientID, allowed))
 	}
 	text, err := mint(name, key.Secret, claims)
 	if err != nil {
@@ -117,7 +121,7 @@ func grantToken(name string, key *Key, r *ably.TokenRequest, by *Grant, now time
 		return nil, ably.Errorf(ably.BadRequest, "client id and capability are too large for a token")
 	}
 	return &ably.TokenDetails{
-		Token: text, KeyName: name, Issued: now.UnixMilli(), Expires: now.Add(ttl).UnixMilli(),
+		Token: text, KeyName: name, Issued: now.UnixMilli(), Expires: expires.UnixMilli(),
 		Capability: allowed.Capability(), ClientID: clientID,
 	}, nil
 }

@@ -52,6 +52,8 @@ func (a *Authority) revoke(ctx context.Context, target string, r usher.Revocatio
 	switch {
 	case bad != nil:
 		return bad
+	case kind == "clientId" && name == Anyone:
+		r.Group = anyoneGroup
 	case kind == "clientId":
 		r.Subject = name
 	case kind == "revocationKey":

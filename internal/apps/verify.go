@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -181,35 +180,19 @@ func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, erro
 	if g.Claims, err = readClaims(t.claims); err != nil {
 		return nil, err
 	}
+	g.lineage = lineageOf(t, g.ClientID, g.Permissions)
 	if g.Group != "" {
 		id.Session = revocationSession(g.Group)
 	}
 	id = identity(g, id)
 	if key.Revocable {
-		id.Claims["groups"] = channelGroups(g.Permissions)
+		id.Claims["groups"] = g.lineage.groups
 	}
 	return id, nil
 }
 
 // revocationSession names the session of all tokens with one revocation key.
 func revocationSession(key string) string { return "revocation:" + key }
-
-// channelGroup names the group of all tokens whose capability has a resource, word
-// for word: those that say more, as by a wildcard, are not in it.
-func channelGroup(resource string) string { return "channel:" + resource }
-
-// channelGroups are those of a token that allows p.
-func channelGroups(p usher.Permissions) []any {
-	var capability map[string][]string
-	if json.Unmarshal([]byte(p.Capability()), &capability) != nil { // It allows nothing.
-		return nil
-	}
-	list := make([]any, 0, len(capability))
-	for resource := range capability {
-		list = append(list, channelGroup(resource))
-	}
-	return list
-}
 
 const (
 	maxTTL          = 24 * time.Hour
