@@ -93,9 +93,9 @@ async function settled({ call, names, ids, room, gone, connections }) {
   }
 }
 
-/** All see the same members, and nobody but who is gone has left meanwhile. */
+/** All see the same members as they were last, and nobody but who is gone has left meanwhile. */
 async function present({ call, names, room, gone }) {
-  const here = names.map((name) => `${name} here`).sort();
+  const here = names.map((name) => `${name} ${numbers - 1}`).sort();
   for (const name of names) await eventually(`${name}: members`, () => call('members', { name, room }), here);
   const { present: seen } = await call('state', names[0]);
   assert.deepEqual(seen.filter((event) => event.startsWith('leave')), [`leave ${gone} here`]);

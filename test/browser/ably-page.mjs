@@ -99,19 +99,21 @@ export async function members({ name, room }) {
   return all.map(({ clientId, data }) => `${clientId} ${data ?? ''}`).sort();
 }
 
-/** Begins to publish numbers: `count` of each client, one in `every` ms. */
+/** Publishes numbers, `count` of each client, one in `every` ms, and has each fifth be what a client is present with. */
 export async function count({ names, room, count: upTo, every }) {
   const all = names.map(async (name) => {
     const one = clients[name];
+    const channel = one.client.channels.get(room);
     for (let i = 0; i < upTo; i++) {
-      one.acks.push(one.client.channels.get(room).publish('n', `${name} ${i}`));
+      one.acks.push(channel.publish('n', `${name} ${i}`));
+      if (i % 5 === 4) one.acks.push(channel.presence.update(`${i}`));
       await pause(every);
     }
   });
   await Promise.all(all);
 }
 
-/** Resolves to the codes with which what was published was refused. */
+/** Resolves to the codes with which what was counted was refused. */
 export async function refused(name) {
   const codes = await Promise.all(clients[name].acks.map(codeOf));
   return codes.filter((code) => code !== 0);

@@ -2,6 +2,7 @@ package ably_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -115,7 +116,7 @@ func TestFaults(t *testing.T) {
 	for format, binary := range formats {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			ctx, room := patience(t), "go:faults:"+format
+			ctx, room := patience(t), "go:faults:"+rand.Text() // Of which no member of another run is left.
 			var parties []*party
 			for name, f := range faults {
 				p := &party{name: format + "-" + name, room: room, binary: binary, delay: f.delay}
@@ -135,6 +136,11 @@ func TestFaults(t *testing.T) {
 					for i := range numbers {
 						if err := p.channel.Publish(ctx, fmt.Sprintf("%s %d", p.name, i), "x"); err != nil {
 							t.Errorf("%s: message %d: %v", p.name, i, err)
+						}
+						if i%5 == 4 {
+							if err := p.channel.Presence.Update(ctx, fmt.Sprint(i)); err != nil {
+								t.Errorf("%s: update %d: %v", p.name, i, err)
+							}
 						}
 						time.Sleep(every)
 					}
@@ -219,12 +225,12 @@ func (p *party) check(t *testing.T, parties []*party) {
 	}
 }
 
-// sees checks that all parties, and nobody else, are members.
+// sees checks that all parties, and nobody else, are members, as they were last.
 func (p *party) sees(t *testing.T, ctx context.Context, parties []*party) {
 	t.Helper()
 	var want []string
 	for _, other := range parties {
-		want = append(want, other.name)
+		want = append(want, fmt.Sprint(other.name, numbers-1))
 	}
 	slices.Sort(want)
 	eventually(t, ctx, p.name+": members", func() string {
@@ -234,7 +240,7 @@ func (p *party) sees(t *testing.T, ctx context.Context, parties []*party) {
 		}
 		var got []string
 		for _, m := range members {
-			got = append(got, m.ClientID)
+			got = append(got, fmt.Sprint(m.ClientID, m.Data))
 		}
 		slices.Sort(got)
 		return strings.Join(got, " ")
