@@ -45,6 +45,7 @@ type Apps struct {
 	vault  *vault
 	log    *slog.Logger
 	told   func(id string, text []byte, revision uint64)
+	stop   func()
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -62,11 +63,10 @@ func (e *Engine) Apps(ctx context.Context, told func(id string, text []byte, rev
 		return nil, unreachable("open apps", err)
 	}
 	a := &Apps{bucket: b, vault: e.vault, log: e.log, told: told}
-	stop, err := b.watch(ctx, a.hear)
-	if err != nil {
+	if a.stop, err = b.watch(ctx, a.hear); err != nil {
 		return nil, unreachable("watch apps", err)
 	}
-	e.opened(stop)
+	e.opened(a.stop)
 	a.mu.Lock()
 	aged := a.aged
 	a.mu.Unlock()
@@ -78,6 +78,10 @@ func (e *Engine) Apps(ctx context.Context, told func(id string, text []byte, rev
 	}
 	return a, nil
 }
+
+// Close ends that this node is told of apps; told is called no more once it returns.
+// It may be called again, and Close of the engine does.
+func (a *Apps) Close() { a.stop() }
 
 func (a *Apps) hear(e entry) {
 	if e.removed {

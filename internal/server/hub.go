@@ -81,6 +81,7 @@ func (k *kept) closeHub() error {
 	if s == nil {
 		return nil
 	}
+	s.apps.close()
 	s.realtime.Close()
 	s.rest.Close()
 	s.hub.Close()

@@ -36,6 +36,7 @@ type hubApps struct {
 	keep     func(context.Context, time.Duration) error // The log: see [engine.Log.Keep].
 	log      *slog.Logger
 	stored   *engine.Apps
+	keeping  sync.WaitGroup
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -71,13 +72,24 @@ func (h *hubApps) hear(id string, text []byte, revision uint64) {
 			a = nil
 		} else {
 			a.revision = revision
-			h.keepFor(a)
 		}
 	}
 	h.end(h.take(id, a))
+	if a != nil {
+		h.keepFor(a)
+	}
 }
 
-// keepFor has the log keep messages for as long as the apps want it.
+// close ends what open began.
+func (h *hubApps) close() {
+	if h.stored != nil {
+		h.stored.Close()
+	}
+	h.keeping.Wait()
+}
+
+// keepFor has the log keep messages for as long as the apps want it. It does not
+// wait for the log: what is to be heard next may be that a key is no more.
 func (h *hubApps) keepFor(list ...*hubApp) {
 	h.mu.Lock()
 	longest := h.longest
@@ -92,11 +104,13 @@ func (h *hubApps) keepFor(list ...*hubApp) {
 	if !longer {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), keepTime)
-	defer cancel()
-	if err := h.keep(ctx, longest); err != nil {
-		h.log.Warn("messages may be kept for less than a namespace says, until a restart", "retention", longest, "error", err)
-	}
+	h.keeping.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), keepTime)
+		defer cancel()
+		if err := h.keep(ctx, longest); err != nil {
+			h.log.Warn("messages may be kept for less than a namespace says, until a restart", "retention", longest, "error", err)
+		}
+	})
 }
 
 // take puts an app in the place of the one with its id, or of nil none. It
