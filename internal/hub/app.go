@@ -63,7 +63,7 @@ func (a *App) find(name string) (c, gone *channel, err error) {
 	if c == nil {
 		if exceeds(len(a.channels)+1, a.Limits().AllChannels) {
 			if gone = a.yield(); gone == nil {
-				return nil, nil, ErrChannels
+				return nil, nil, ErrAllChannels
 			}
 		}
 		c = newChannel(a, name)

@@ -217,7 +217,7 @@ func TestLimits(t *testing.T) {
 		third.Detach("other")
 		attach(t, third, "one more", hub.Attaching{}) // Which takes the place of what nobody uses.
 		_, err = a.Publish(t.Context(), "", hub.Publication{Channel: "other", Messages: []hub.Message{{}}})
-		wantError(t, err, hub.ErrChannels)
+		wantError(t, err, hub.ErrAllChannels)
 	})
 }
 
@@ -246,7 +246,7 @@ func TestChannelsGiveWay(t *testing.T) {
 			attach(t, connect(t, a), fmt.Sprint("held", i), hub.Attaching{})
 		}
 		_, err := greedy.Attach(t.Context(), "one more", hub.Attaching{})
-		wantError(t, err, hub.ErrChannels)
+		wantError(t, err, hub.ErrAllChannels)
 		greedy.Detach("greedy")
 		time.Sleep(time.Hour)
 		if names, err := a.Channels(t.Context(), "", "", 100); len(names) != 10 || err != nil {

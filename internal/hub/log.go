@@ -59,8 +59,10 @@ var (
 	ErrSharedRate = errors.New("too many messages in a second of several clients")
 	// ErrAttachRate: of the connection.
 	ErrAttachRate = errors.New("too many channels attached to in a second")
-	// ErrChannels: as many as the connection or the app may have.
-	ErrChannels = errors.New("too many channels")
+	// ErrChannels: as many as the connection may have.
+	ErrChannels = errors.New("too many channels on one connection")
+	// ErrAllChannels: as many are in use as the app may have.
+	ErrAllChannels = errors.New("too many channels in use")
 	// ErrConnections: as many as the app may have.
 	ErrConnections = errors.New("too many connections")
 	// ErrMembers: as many as the channel may have.

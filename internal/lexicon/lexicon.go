@@ -112,6 +112,7 @@ var refusals = []struct {
 	{hub.ErrSharedRate, ably.RateLimited},
 	{hub.ErrAttachRate, ably.RateLimited},
 	{hub.ErrChannels, ably.TooManyChannels},
+	{hub.ErrAllChannels, ably.RateLimited},
 	{hub.ErrMembers, ably.TooManyMembers},
 	{hub.ErrNotAttached, ably.ChannelWrongState},
 	{hub.ErrConnections, ably.RateLimited},
