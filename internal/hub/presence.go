@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -69,21 +70,17 @@ func (c *Connection) note(ch *channel, base string, list []Message) ([]Message, 
 		noted = &notes{last: make(map[string]*Message, 1), since: now}
 	}
 	var out []Message
-	var fresh []memberKey
 	for _, m := range list {
 		_, is := noted.last[m.ClientID]
 		said := c.serial(m.ID)
 		again := said >= 0 && said < now && (is || said >= noted.since)
-		switch {
-		case again && m.Action != Leave, !is && m.Action == Leave:
+		if again && m.Action != Leave || !is && m.Action == Leave {
 			continue
-		case !is:
-			fresh = append(fresh, memberKey{c.id, m.ClientID})
 		}
 		m.ConnectionID, m.ID = c.id, base+":"+strconv.Itoa(len(out))
 		out = append(out, m)
 	}
-	if !ch.mayEnter(fresh) {
+	if !ch.mayEnter(out) {
 		return nil, ErrMembers
 	}
 	if !known && len(out) > 0 {
@@ -158,20 +155,28 @@ func (c *channel) head() Position {
 	return c.ring.head
 }
 
-// mayEnter reports whether there is room for more members, and keeps it for them
-// until the log has told of them.
-func (c *channel) mayEnter(fresh []memberKey) bool {
+// mayEnter reports whether there is room for the members in list, and keeps it for
+// them until the log has told of them.
+func (c *channel) mayEnter(list []Message) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(fresh) > 0 && exceeds(len(c.members.all)+len(c.entering)+len(fresh), c.space.Members) {
-		return false
-	}
-	for _, key := range fresh {
-		if c.entering == nil {
-			c.entering = make(map[memberKey]struct{})
+	fresh := make(map[memberKey]struct{}, 1)
+	for i := range list {
+		key := memberKey{list[i].ConnectionID, list[i].ClientID}
+		_, is := c.members.all[key]
+		if _, comes := c.entering[key]; !is && !comes && list[i].Action != Leave {
+			fresh[key] = struct{}{}
 		}
-		c.entering[key] = struct{}{}
 	}
+	switch {
+	case len(fresh) == 0:
+		return true
+	case exceeds(len(c.members.all)+len(c.entering)+len(fresh), c.space.Members):
+		return false
+	case c.entering == nil:
+		c.entering = make(map[memberKey]struct{}, len(fresh))
+	}
+	maps.Copy(c.entering, fresh)
 	return true
 }
 

@@ -350,7 +350,7 @@ func TestMembersInFlight(t *testing.T) {
 		connections = append(connections, c)
 	}
 	serial := 0
-	entered := func() (n int) {
+	entered := func(connections []*hub.Connection) (n int) {
 		serial++
 		for _, c := range connections {
 			switch err := present(c, "chat", fmt.Sprint(c.ID(), ":", serial), hub.Enter, c.ID()); {
@@ -369,32 +369,40 @@ func TestMembersInFlight(t *testing.T) {
 		}
 		return len(list)
 	}
-	if n := entered(); n != 3 {
+	if n := entered(connections); n != 3 {
 		t.Errorf("got %d that entered at once, want 3", n)
 	}
+	if n := entered(connections[:3]); n != 3 {
+		t.Errorf("got %d that said so again, want 3", n)
+	}
 	l.catchUp(false)
 	if n := members(); n != 3 {
 		t.Errorf("got %d members, want 3", n)
 	}
-	for _, c := range connections {
-		c.Detach("chat")
-		attach(t, c, "chat", hub.Attaching{})
+	leave := func() {
+		for _, c := range connections {
+			c.Detach("chat")
+			attach(t, c, "chat", hub.Attaching{})
+		}
+		l.catchUp(false)
 	}
-	l.catchUp(false)
-	if n := entered(); n != 3 {
+	leave()
+	if n := entered(connections); n != 3 {
 		t.Errorf("got %d that entered once the others had left, want 3", n)
 	}
-	l.catchUp(true) // Whose place is free again.
-	for _, c := range connections {
-		c.Detach("chat")
-		attach(t, c, "chat", hub.Attaching{})
-	}
-	l.catchUp(false)
-	if n := entered(); n != 3 {
+	l.catchUp(true) // Whose places are free again.
+	if n := entered(connections[3:]); n != 3 {
 		t.Errorf("got %d that entered once the log had failed others, want 3", n)
+	}
+	if n := entered(connections[:3]); n != 0 {
+		t.Errorf("got %d of those whom it has failed, want none", n)
 	}
 	l.catchUp(false)
 	if n := members(); n != 3 {
 		t.Errorf("got %d members, want 3", n)
+	}
+	leave()
+	if err := present(connections[0], "chat", "twice", hub.Enter, "a", "b", "b", "c"); err != nil {
+		t.Errorf("got %v for three of whom one says so twice", err)
 	}
 }

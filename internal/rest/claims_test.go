@@ -50,11 +50,13 @@ func TestTokenClaims(t *testing.T) {
 			t.Errorf("%s: got %d %s, want 42911", path, got.status, got.body)
 		}
 	}
+	other := tokenOf(map[string]any{"x-ably-clientId": "other", "ably.limits.publish.perAttachment.maxRate.c": 0.001})
+	w.want(ask{"", "POST", "/channels/c/messages?access_token=" + other, `{"data":"other's"}`, false, nil}, 201, `.*`)
 	w.want(ask{"", "POST", "/channels/other/messages" + limited("1"), `[{"data":"1"},{"data":"2"}]`, false, nil}, 201, `.*`)
 	w.want(ask{"full", "POST", "/channels/c/messages", `{"data":"2","extras":{"userClaim":"admin"}}`, false, nil}, 201, `.*`)
 	got := w.ask(ask{"full", "GET", "/channels/c/messages?direction=forwards", "", false, nil})
-	if strings.Count(got.body, `"data"`) != 2 || !strings.Contains(got.body, `"extras":{"a":1,"userClaim":"guest"}`) || strings.Contains(got.body, "admin") {
-		t.Errorf("got %s, want two messages, the first with what the token says", got.body)
+	if strings.Count(got.body, `"data"`) != 3 || !strings.Contains(got.body, `"extras":{"a":1,"userClaim":"guest"}`) || strings.Contains(got.body, "admin") {
+		t.Errorf("got %s, want three messages, the first with what the token says", got.body)
 	}
 	w.refused(ask{"", "GET", "/channels/c/messages?access_token=" + tokenOf(map[string]any{"ably.limits.publish.perAttachment.maxRate.c": "x"}), "", false, nil}, ably.BadRequest)
 }
