@@ -30,9 +30,9 @@ const (
 // A command line is what kong reads the arguments into.
 type commandLine struct {
 	Demo        demoCommand        `cmd:"" help:"Run a sample chat and a page on which to try every carrier and every refusal."`
-	Serve       serveCommand       `cmd:"" help:"Run the gateway: authenticate WebSocket connections for servers that need not know."`
+	Serve       serveCommand       `cmd:"" help:"Run the gateway, for WebSocket servers that need not know of it, and the hub, to which the Ably SDKs connect."`
 	Check       checkCommand       `cmd:"" help:"Say whether a configuration is good, and where it is not."`
-	Connections connectionsCommand `cmd:"" help:"List the live connections of a gateway."`
+	Connections connectionsCommand `cmd:"" help:"List the live connections of a gateway and its hub."`
 	Revoke      revokeCommand      `cmd:"" help:"Take credentials back: end what they opened, and let them open nothing more."`
 	Explain     explainCommand     `cmd:"" help:"Say why a client was turned away or its connection ended, by the explain id it was given."`
 	Keys        keysCommand        `cmd:"" help:"List, make, rotate, disable and remove API keys."`
@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	code, exited := exitOK, false
 	parser, err := kong.New(&line,
 		kong.Name("usher"),
-		kong.Description("Usher authenticates WebSocket connections from browsers."),
+		kong.Description("Usher authenticates WebSocket connections from browsers, in front of your server or as the realtime server itself."),
 		kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: true}),
 		// Help ends the program from within Parse; the code is kept instead, so
