@@ -66,6 +66,28 @@ func TestConnectionsAreCounted(t *testing.T) {
 	}
 }
 
+// What an app has done counts for the hub, also when the app is no more: who adds
+// it up would take less than before for a fresh start.
+func TestCountsOfAppsThatAreNoMore(t *testing.T) {
+	h := hub.New(new(hub.MemoryLog), hub.Options{})
+	defer h.Close()
+	for _, id := range []string{"stays", "goes"} {
+		a := h.SetApp(id, hub.AppOptions{})
+		publish(t, connect(t, a), "chat", "abc")
+		a.Delivered(2, 30)
+	}
+	before := h.Counts()
+	h.RemoveApp("goes")
+	after := h.Counts()
+	want := hub.Counts{Published: 2, PublishedBytes: 6, Delivered: 4, DeliveredBytes: 60, Opened: 2, Connections: 2, Channels: 0}
+	if before != want {
+		t.Errorf("got %+v, want %+v", before, want)
+	}
+	if want.Connections = 1; after != want {
+		t.Errorf("got %+v once an app is no more, want %+v", after, want)
+	}
+}
+
 func TestResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApp(t, hub.AppOptions{})

@@ -33,6 +33,7 @@ type Hub struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	apps   map[string]*App
+	gone   Counts // Of apps that are no more.
 	closed bool
 	owed   []*Entry // Leaves that the log did not take.
 }
@@ -118,6 +119,11 @@ func (h *Hub) RemoveApp(id string) {
 	h.mu.Lock()
 	a := h.apps[id]
 	delete(h.apps, id)
+	if a != nil {
+		n := a.Counts()
+		n.Connections, n.Channels = 0, 0
+		h.gone = h.gone.plus(n)
+	}
 	h.mu.Unlock()
 	if a != nil {
 		a.end()

@@ -71,6 +71,4 @@ var (
 	ErrNotAttached = errors.New("not attached to the channel")
 	// ErrClosed: the connection or the hub is.
 	ErrClosed = errors.New("closed")
-	// ErrCursor: a page is asked for that is no more, or never was.
-	ErrCursor = errors.New("there is no such page")
 )

@@ -40,12 +40,33 @@ func (a *App) Channels(ctx context.Context, prefix, after string, limit int) ([]
 	return list[:min(limit, len(list))], err
 }
 
-// Counts are how much has gone through an app on this node since it began.
+// Counts are how much has gone through an app, or the hub, on this node since it
+// began. Bytes are as [Message.Size] has them, and those of Delivered as they were
+// written.
 type Counts struct {
-	Published, PublishedBytes     int64
-	Presence, PresenceBytes       int64
-	Delivered, DeliveredBytes     int64
-	Connections, Channels, Opened int64 // The first two are now.
+	// Published are messages that clients have published, also those that the log
+	// did not take, and Presence such presence events.
+	Published, PublishedBytes int64
+	Presence, PresenceBytes   int64
+	// Delivered are messages that were written to clients, one for each of them.
+	Delivered, DeliveredBytes int64
+	// Opened are the connections that were made. Connections and Channels are those
+	// that there are now.
+	Opened, Connections, Channels int64
+}
+
+// plus is the sum of both.
+func (n Counts) plus(other Counts) Counts {
+	n.Published += other.Published
+	n.PublishedBytes += other.PublishedBytes
+	n.Presence += other.Presence
+	n.PresenceBytes += other.PresenceBytes
+	n.Delivered += other.Delivered
+	n.DeliveredBytes += other.DeliveredBytes
+	n.Opened += other.Opened
+	n.Connections += other.Connections
+	n.Channels += other.Channels
+	return n
 }
 
 type counts struct {
@@ -85,6 +106,17 @@ func (a *App) Counts() Counts {
 		if c.isOpen() {
 			n.Channels++
 		}
+	}
+	return n
+}
+
+// Counts returns how much has gone through all apps, also those that are no more.
+func (h *Hub) Counts() Counts {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.gone
+	for _, a := range h.apps {
+		n = n.plus(a.Counts())
 	}
 	return n
 }

@@ -116,7 +116,6 @@ var refusals = []struct {
 	{hub.ErrMembers, ably.TooManyMembers},
 	{hub.ErrNotAttached, ably.ChannelWrongState},
 	{hub.ErrConnections, ably.RateLimited},
-	{hub.ErrCursor, ably.StaleCursor},
 	{hub.ErrFull, ably.Unavailable},
 	{hub.ErrUnavailable, ably.Unavailable},
 	{hub.ErrClosed, ably.Disconnected},

@@ -39,6 +39,7 @@ type Metrics struct {
 	calls       *prometheus.CounterVec
 	asked       *prometheus.CounterVec
 	reused      prometheus.Counter
+	hub         hubMetrics // Set by WatchHub.
 	handler     http.Handler
 	tallies     sync.Map // Of *tally, by route.
 }

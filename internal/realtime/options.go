@@ -93,6 +93,9 @@ type Options struct {
 	WriteTimeout time.Duration
 	// ServerID names this node to clients. Default: "usher".
 	ServerID string
+	// Refused is told of each refusal that a client is told, by its code. It must
+	// not block. Default: nobody is.
+	Refused func(ably.Code)
 	// Log is told of faults. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -104,6 +107,9 @@ func (o Options) complete() Options {
 	o.MaxFrame = cmp.Or(o.MaxFrame, 512<<10)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 15*time.Second)
 	o.ServerID = cmp.Or(o.ServerID, "usher")
+	if o.Refused == nil {
+		o.Refused = func(ably.Code) {}
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}

@@ -24,6 +24,7 @@ const (
 // DISCONNECTED, and not at once: after an ERROR they give up. It is for handshakes
 // that were not admitted, too.
 func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, why *ably.ErrorInfo) {
+	s.o.Refused(why.Code)
 	set, _ := s.settingsOf(r.URL.Query())
 	p := &ably.ProtocolMessage{Action: ably.ActionError, Error: why}
 	if passes(why) {
@@ -52,6 +53,14 @@ func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, why *ably.ErrorI
 		return
 	}
 	awaitClose(conn)
+}
+
+// refused counts what a client is refused. One that cannot resume is not: it gets
+// another connection.
+func (s *Server) refused(p *ably.ProtocolMessage) {
+	if p.Error != nil && p.Action != ably.ActionConnected {
+		s.o.Refused(p.Error.Code)
+	}
 }
 
 // hold counts handshakes that wait. It reports whether that is within what may.

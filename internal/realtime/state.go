@@ -106,6 +106,17 @@ func (a adrift) remove(st *state) {
 	}
 }
 
+// Clients are how many clients are connected, and how many connections have lost
+// theirs and can be resumed.
+func (s *Server) Clients() (connected, disconnected int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, states := range s.adrift {
+		disconnected += len(states)
+	}
+	return len(s.transports), disconnected
+}
+
 // yield ends a connection of an app that has no transport, if there is one: any of
 // them, since whoever leaves many behind has the most there.
 func (s *Server) yield(app *hub.App) bool {

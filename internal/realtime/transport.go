@@ -59,11 +59,15 @@ func newTransport(ctx context.Context, s *Server, conn net.Conn, set settings, s
 }
 
 // send queues a protocol message.
-func (t *transport) send(p *ably.ProtocolMessage) { t.out.send(frame(t.set.format, p)) }
+func (t *transport) send(p *ably.ProtocolMessage) {
+	t.server.refused(p)
+	t.out.send(frame(t.set.format, p))
+}
 
 // finish queues the last protocol message, and closes.
 func (t *transport) finish(p *ably.ProtocolMessage) error {
 	t.over = true
+	t.server.refused(p)
 	t.out.finish(append(frame(t.set.format, p), normalClose...))
 	return nil
 }

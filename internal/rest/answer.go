@@ -64,8 +64,10 @@ func (s *Server) fail(c *call, err error) {
 	s.write(c, why.Status, &ably.Failure{ErrorInfo: *why})
 }
 
-// explain puts an error into the headers, where some SDKs look for it.
+// explain puts an error into the headers, where some SDKs look for it, and counts
+// it.
 func (c *call) explain(why *ably.ErrorInfo) {
+	c.server.o.Refused(why.Code)
 	h := c.w.Header()
 	h.Set("X-Ably-Errorcode", strconv.Itoa(int(why.Code)))
 	h.Set("X-Ably-Errormessage", oneLine(why.Message))

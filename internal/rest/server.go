@@ -30,6 +30,9 @@ type Options struct {
 	Timeout time.Duration
 	// ServerID names this node to clients. Default: "usher".
 	ServerID string
+	// Refused is told of each call that is answered with an error, by its code. It
+	// must not block. Default: nobody is.
+	Refused func(ably.Code)
 	// Log is told of faults. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -46,6 +49,9 @@ type Server struct {
 func New(o Options) *Server {
 	o.Timeout = cmp.Or(o.Timeout, 8*time.Second)
 	o.ServerID = cmp.Or(o.ServerID, "usher")
+	if o.Refused == nil {
+		o.Refused = func(ably.Code) {}
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}

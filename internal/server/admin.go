@@ -68,6 +68,7 @@ type status struct {
 	Connections int                   `json:"connections"`
 	Reload      *reloadStatus         `json:"reload,omitempty"`
 	Engine      engineStatus          `json:"engine"`
+	Hub         *observe.HubCounts    `json:"hub,omitempty"`
 	Routes      []routeStatus         `json:"routes"`
 	Recent      []observe.Explanation `json:"recent"`
 }
@@ -108,6 +109,10 @@ func (s *Server) status() status {
 		if last.err != nil {
 			now.Reload.Error = observe.Redact(last.err.Error())
 		}
+	}
+	if s.hub != nil {
+		counts := s.hub.counts()
+		now.Hub = &counts
 	}
 	for _, r := range st.routes {
 		one := routeStatus{

@@ -25,7 +25,11 @@ func TestDocumentedMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.logs.await(t, "msg=ended")
+	h := start(t, hubbed)
+	do(t, http.MethodGet, "http://"+h.public+"/channels", nil, "")
 	_, body := do(t, http.MethodGet, "http://"+g.admin+"/metrics", nil, "")
+	_, ofHub := do(t, http.MethodGet, "http://"+h.admin+"/metrics", nil, "")
+	body += ofHub
 	shown := regexp.MustCompile(`(?m)^# TYPE (usher_\w+)`).FindAllStringSubmatch(body, -1)
 	if len(shown) < 5 {
 		t.Fatalf("got %v, want all metrics", shown)

@@ -54,7 +54,7 @@ func (k *kept) openHub(ctx context.Context, c *config.Config, o engine.Options) 
 	if err != nil {
 		return fmt.Errorf("hub: %w", err)
 	}
-	s.hub = hub.New(s.log, hub.Options{Log: k.log})
+	s.hub = hub.New(timedLog{s.log, k.metrics}, hub.Options{Log: k.log})
 	if err := s.hub.Join(k.engine.Peers()); err != nil {
 		s.hub.Close()
 		return errors.Join(fmt.Errorf("hub: %w", err), s.log.Close())
@@ -62,15 +62,16 @@ func (k *kept) openHub(ctx context.Context, c *config.Config, o engine.Options) 
 	s.registry = apps.NewRegistry(s.hub)
 	s.apps.registry, s.apps.sessions, s.apps.keep, s.apps.log = s.registry, k.sessions, s.log.Keep, k.log
 	s.authority = apps.NewAuthority(s.registry, k.engine, k.sessions)
-	s.realtime = realtime.New(realtime.Options{Access: hubAccess{s}, Log: k.log})
+	s.realtime = realtime.New(realtime.Options{Access: hubAccess{s}, Refused: k.refused, Log: k.log})
 	s.registry.OnChange(s.realtime.Reconsider) // A key may allow less than before.
 	if k.sandbox {
 		s.sandbox = new(rest.Sandbox)
 	}
 	s.rest = rest.New(rest.Options{
 		Registry: s.registry, Authority: s.authority, Connection: s.realtime.Connection, Sandbox: s.sandbox,
-		Origins: s.allows, Log: k.log,
+		Origins: s.allows, Refused: k.refused, Log: k.log,
 	})
+	k.metrics.WatchHub(s.counts)
 	k.hub = s
 	return s.apps.open(ctx, k.engine)
 }

@@ -73,10 +73,12 @@ func tell(t testing.TB, c *websocket.Conn, text string) {
 }
 
 const (
+	nacked       = 2
 	connected    = 4
 	disconnected = 6
 	failed       = 9
 	attached     = 11
+	message      = 15
 )
 
 // hubTicket gets a ticket for the hub.
