@@ -62,12 +62,13 @@ func TestChannelOptions(t *testing.T) {
 		{"modes", ably.Params{"modes": "publish, SUBSCRIBE,annotation_subscribe"}, nil, ably.ChannelOptions{Modes: ably.ModePublish | ably.ModeSubscribe | ably.ModeAnnotationSubscribe, Known: ably.Params{"modes": "publish, SUBSCRIBE,annotation_subscribe"}}},
 		{"rewind by number", ably.Params{"rewind": "7"}, nil, ably.ChannelOptions{Rewind: 7, Known: ably.Params{"rewind": "7"}}},
 		{"rewind too far", ably.Params{"rewind": "7000"}, nil, ably.ChannelOptions{Rewind: 100, Known: ably.Params{"rewind": "7000"}}},
-		{"rewind by time", ably.Params{"rewind": "30s"}, nil, ably.ChannelOptions{RewindFor: 30 * time.Second, Known: ably.Params{"rewind": "30s"}}},
-		{"rewind by ages", ably.Params{"rewind": "2147483647d"}, nil, ably.ChannelOptions{RewindFor: 366 * 24 * time.Hour, Known: ably.Params{"rewind": "2147483647d"}}},
+		{"rewind by time", ably.Params{"rewind": "30s"}, nil, ably.ChannelOptions{Rewind: 100, RewindFor: 30 * time.Second, Known: ably.Params{"rewind": "30s"}}},
+		{"rewind by no time", ably.Params{"rewind": "0s"}, nil, ably.ChannelOptions{Known: ably.Params{"rewind": "0s"}}},
+		{"rewind by ages", ably.Params{"rewind": "2147483647d"}, nil, ably.ChannelOptions{Rewind: 100, RewindFor: 366 * 24 * time.Hour, Known: ably.Params{"rewind": "2147483647d"}}},
 		{"occupancy", ably.Params{"occupancy": "metrics"}, nil, ably.ChannelOptions{Occupancy: all, Known: ably.Params{"occupancy": "metrics"}}},
 		{"a part of it", ably.Params{"occupancy": "metrics.presenceMembers,metrics.connections"}, nil, ably.ChannelOptions{Occupancy: 5, Known: ably.Params{"occupancy": "metrics.presenceMembers,metrics.connections"}}},
 		{"in the name", nil, ably.Params{"rewind": "1", "x": "y"}, ably.ChannelOptions{Rewind: 1, Known: ably.Params{"rewind": "1"}}},
-		{"in both", ably.Params{"rewind": "2h"}, ably.Params{"rewind": "1"}, ably.ChannelOptions{RewindFor: 2 * time.Hour, Known: ably.Params{"rewind": "2h"}}},
+		{"in both", ably.Params{"rewind": "2h"}, ably.Params{"rewind": "1"}, ably.ChannelOptions{Rewind: 100, RewindFor: 2 * time.Hour, Known: ably.Params{"rewind": "2h"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -15,7 +15,8 @@ const MaxRewind = 100
 type ChannelOptions struct {
 	// Modes are those asked for, 0 if none are.
 	Modes Flags
-	// Rewind begins so many messages ago, and RewindFor so long ago.
+	// Rewind begins so many messages ago, and RewindFor so long ago, at the later
+	// of both where both are set.
 	Rewind    int
 	RewindFor time.Duration
 	// Occupancy is which metrics are wanted: none, one or some of them, or all.
@@ -75,12 +76,12 @@ func parseRewind(s string) (count int, since time.Duration, bad *ErrorInfo) {
 	switch {
 	case err != nil:
 		return 0, 0, Errorf(BadRequest, "rewind is a number of messages or a time such as 30s or 2m, not %q", clip(s))
-	case unit == 0:
+	case unit == 0, n == 0:
 		return min(int(n), MaxRewind), 0, nil
 	case n > uint64(maxRewindFor/unit):
-		return 0, maxRewindFor, nil
+		return MaxRewind, maxRewindFor, nil
 	}
-	return 0, time.Duration(n) * unit, nil
+	return MaxRewind, time.Duration(n) * unit, nil
 }
 
 // OccupancyMetrics is a set of metrics: a bit for each, in the order of their

@@ -27,6 +27,9 @@ type Attaching struct {
 	// From is the position up to which the client has seen everything. Default:
 	// it begins with what comes next.
 	From Position
+	// History lets From be as old as what the channel keeps. Default: as old as
+	// clients that were cut off come back with.
+	History bool
 	// Rewind begins with the last so many messages, and RewindFor with those of
 	// so long ago, where From is not set. Default: none.
 	Rewind    int
@@ -46,6 +49,7 @@ type Attachment struct {
 	connection *Connection
 	channel    *channel
 	waker      Waker
+	since      int64 // What was published before it the client is not to see.
 	// Position is where it begins: what is taken comes after it. Members were
 	// present at the end of the channel, as it was then.
 	Position Position
@@ -190,6 +194,9 @@ func (a *Attachment) reachRing() (done bool, err error) {
 // wants reports whether the client is to see an entry. Presence that it has
 // entered itself it always sees.
 func (a *Attachment) wants(e *Entry) bool {
+	if e.Time < a.since {
+		return false
+	}
 	own := e.ConnectionID != "" && e.ConnectionID == a.connection.id
 	if e.Kind == Presence {
 		return (own || a.modes&SeePresence != 0) && e.Position > a.synced
@@ -256,6 +263,9 @@ func (c *channel) attach(ctx context.Context, conn *Connection, o Attaching) (*A
 	a := &Attachment{
 		connection: conn, channel: c, waker: o.Waker, modes: o.Modes, noEcho: o.NoEcho, watches: o.Occupancy, slot: -1,
 	}
+	if o.From != 0 {
+		a.since = c.reach(o.History)
+	}
 	if err := c.prepare(ctx, a, o); err != nil {
 		return nil, err
 	}
@@ -277,84 +287,6 @@ func (c *channel) attach(ctx context.Context, conn *Connection, o Attaching) (*A
 		a.wake()
 	}
 	return a, nil
-}
-
-// prepare sees whether a can begin where it is to, and reads into the ring what
-// that may have to have.
-func (c *channel) prepare(ctx context.Context, a *Attachment, o Attaching) error {
-	c.mu.RLock()
-	after, head := c.ring.after, c.ring.head
-	c.mu.RUnlock()
-	rewinds := o.From == 0 && (o.Rewind > 0 || o.RewindFor > 0)
-	if !rewinds && (o.From == 0 || o.From >= after && o.From <= head) {
-		return nil
-	}
-	if o.From > head { // From a time when the log was another, or by a node that is ahead of this one.
-		_, last, err := c.app.hub.log.Bounds(ctx, c.name)
-		if err == nil && o.From > last {
-			a.Lost = true
-		}
-		return err
-	}
-	if err := c.fill(ctx); err != nil || rewinds {
-		return err
-	}
-	c.mu.RLock()
-	after = c.ring.after
-	c.mu.RUnlock()
-	if o.From >= after {
-		return nil
-	}
-	kept, _, err := c.app.hub.log.Bounds(ctx, c.name)
-	a.Lost = err == nil && kept > o.From
-	return err
-}
-
-// place puts the cursor where it begins. Callers hold mu.
-func (c *channel) place(a *Attachment, o Attaching) {
-	r := &c.ring
-	a.Position, a.next, a.synced = r.head, r.next, r.head
-	switch {
-	case a.Lost:
-	case o.From != 0:
-		a.Resumed, a.Position, a.next = true, o.From, r.seek(o.From)
-		if o.From < r.after {
-			a.older = o.From
-		}
-	case o.Rewind > 0, o.RewindFor > 0:
-		a.next = c.rewind(o)
-		if a.next > r.first {
-			a.Position = r.at(a.next - 1).Position
-		} else {
-			a.Position = r.after
-		}
-	}
-	a.Backlog = a.older != 0
-	for i := a.next; i < r.next && !a.Backlog; i++ {
-		a.Backlog = a.wants(r.at(i))
-	}
-}
-
-// rewind is the number of the entry that a rewind begins with.
-func (c *channel) rewind(o Attaching) uint64 {
-	r := &c.ring
-	since := int64(0)
-	if o.RewindFor > 0 {
-		since = time.Now().Add(-o.RewindFor).UnixMilli()
-	}
-	oldest := time.Now().Add(-c.space.Retention).UnixMilli()
-	start, n := r.next, 0
-	for i := r.next; i > r.first; i-- {
-		e := r.at(i - 1)
-		if e.Time < max(since, oldest) || o.Rewind > 0 && n >= o.Rewind {
-			break
-		}
-		if e.Kind == Messages {
-			start = i - 1
-			n += len(e.Messages)
-		}
-	}
-	return start
 }
 
 // detach takes the cursor from the channel, if it is there.

@@ -110,6 +110,7 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 	c.reading = r
 	o := c.rewind
 	o.Modes, o.Occupancy, o.NoEcho, o.Waker = hubModes(c.granted), c.metrics.Load() != 0, !t.set.echo, r
+	o.History = t.grant.Load().may("history", c.hub) // For this, too, is to read it.
 	stale := false
 	if p.ChannelSerial != "" {
 		at, ok := hub.ParsePosition(p.ChannelSerial)
