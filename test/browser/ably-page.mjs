@@ -105,8 +105,8 @@ export async function count({ names, room, count: upTo, every }) {
     const one = clients[name];
     const channel = one.client.channels.get(room);
     for (let i = 0; i < upTo; i++) {
-      one.acks.push(channel.publish('n', `${name} ${i}`));
-      if (i % 5 === 4) one.acks.push(channel.presence.update(`${i}`));
+      one.acks.push(codeOf(channel.publish('n', `${name} ${i}`)));
+      if (i % 5 === 4) one.acks.push(codeOf(channel.presence.update(`${i}`)));
       await pause(every);
     }
   });
@@ -115,7 +115,7 @@ export async function count({ names, room, count: upTo, every }) {
 
 /** Resolves to the codes with which what was counted was refused. */
 export async function refused(name) {
-  const codes = await Promise.all(clients[name].acks.map(codeOf));
+  const codes = await Promise.all(clients[name].acks);
   return codes.filter((code) => code !== 0);
 }
 
