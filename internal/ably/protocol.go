@@ -155,7 +155,10 @@ func (p *ProtocolMessage) encode(e *encoder) {
 		p.Error.encode(e)
 	}
 	encodeList(e, "messages", p.Messages)
-	encodeList(e, "presence", p.Presence)
+	if p.Action == ActionSync || len(p.Presence) > 0 { // Clients pass over a SYNC without, and wait for its end.
+		e.name("presence")
+		writeList(e, p.Presence)
+	}
 	if p.Auth != nil {
 		e.name("auth")
 		p.Auth.encode(e)

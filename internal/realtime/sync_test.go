@@ -90,3 +90,36 @@ func TestDetachEndsSync(t *testing.T) {
 		}
 	})
 }
+
+// Nobody may be there any more when who is present is told: that is told, too, or
+// clients wait for it.
+func TestEmptySync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		member := s.connect(t, "access_token=bob", false)
+		member.next(false)
+		member.mustSay(t, `{"action":10,"channel":"room"}`)
+		member.mustSay(t, `{"action":14,"channel":"room","msgSerial":0,"presence":[{"action":2}]}`)
+		synctest.Wait()
+		c := s.connect(t, "access_token=alice", false)
+		c.next(false)
+		stuck := make(chan struct{})
+		c.note(func() { c.stuck = stuck })
+		c.mustSay(t, `{"action":0,"id":"is read"}`)
+		synctest.Wait()
+		c.mustSay(t, `{"action":0,"id":"is not"}`)
+		c.mustSay(t, `{"action":10,"channel":"room"}`)
+		synctest.Wait()
+		member.mustSay(t, `{"action":7}`)
+		synctest.Wait()
+		c.note(func() { c.stuck = nil })
+		close(stuck)
+		var got []string
+		for v := c.next(false); v != nil; v = c.next(false) {
+			got = append(got, jsonOf(v))
+		}
+		if len(got) < 4 || !strings.Contains(got[2], `"flags":3080193`) || !strings.Contains(got[3], `"action":16`) || !strings.Contains(got[3], `"presence":[]`) {
+			t.Errorf("got %s, want ATTACHED with HAS_PRESENCE, and a SYNC of nobody", got)
+		}
+	})
+}
