@@ -65,6 +65,10 @@ type site struct {
 	sessions *usher.Sessions
 	began    time.Time
 	listener *listener
+
+	mu sync.Mutex
+	// Guarded by mu.
+	again func(ctx context.Context) string // Says which token it is by now. Nil: the one that it came with.
 }
 
 // A faultyLog fails when told to.
@@ -191,6 +195,14 @@ func (s *site) Again(ctx context.Context, _ *realtime.Grant) (*realtime.Grant, e
 	id, err := usher.FromContext(ctx)
 	if err != nil {
 		return nil, err
+	}
+	s.mu.Lock()
+	again := s.again
+	s.mu.Unlock()
+	if again != nil {
+		if id, err = s.identity(again(ctx)); err != nil {
+			return nil, err
+		}
 	}
 	if _, ok := tokens[id.Claims.String("text")]; !ok {
 		return nil, ably.Err(ably.TokenRevoked)

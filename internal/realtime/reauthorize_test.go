@@ -1,6 +1,7 @@
 package realtime_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -114,6 +115,53 @@ func TestReconsiderRaces(t *testing.T) {
 		s.server.Reconsider()
 		if n := len(s.members(t, "room")); n != 0 {
 			t.Errorf("got %d members, want none", n)
+		}
+	})
+}
+
+// What is decided late about a transport that is over takes nothing from the one
+// that goes on with its connection.
+func TestReconsiderLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		c := s.connect(t, "access_token=alice", false)
+		key := textOf(c.next(false), "connectionDetails", "connectionKey")
+		c.mustSay(t, `{"action":10,"channel":"other"}`)
+		serial := textOf(c.next(false), "channelSerial")
+		var first context.Context
+		hold := make(chan struct{})
+		s.mu.Lock()
+		s.again = func(ctx context.Context) string {
+			s.mu.Lock()
+			if first == nil {
+				first = ctx
+			}
+			held := ctx == first
+			s.mu.Unlock()
+			if !held {
+				return "alice"
+			}
+			<-hold
+			return "writer" // Who may not have the channel.
+		}
+		s.mu.Unlock()
+		s.server.Reconsider()
+		synctest.Wait()
+		_ = c.conn.Close()
+		synctest.Wait()
+		back := s.connect(t, "access_token=alice&resume="+key, false)
+		back.next(false)
+		back.mustSay(t, `{"action":10,"channel":"other","channelSerial":"`+serial+`"}`)
+		if got := jsonOf(back.next(false)); !strings.Contains(got, `"action":11`) {
+			t.Fatalf("got %s, want it attached", got)
+		}
+		close(hold)
+		synctest.Wait()
+		if _, err := s.app.Publish(t.Context(), "", hub.Publication{Channel: "other", Messages: []hub.Message{{Data: "x", Form: hub.Text}}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := jsonOf(back.next(false)); !strings.Contains(got, `"data":"x"`) {
+			t.Errorf("got %s, want the message", got)
 		}
 	})
 }
