@@ -378,3 +378,64 @@ func TestAsksForMoreThanItTakes(t *testing.T) {
 		}
 	})
 }
+
+// A client that goes on with many times what it may is let go, by a resume it gets
+// no more through, and when it has calmed down it is as welcome as before.
+func TestFloodEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{Rate: 10})
+		seen := s.connect(t, "access_token=bob", false)
+		seen.next(false)
+		seen.mustSay(t, `{"action":10,"channel":"room"}`)
+		seen.next(false)
+		c := s.connect(t, "access_token=alice&echo=false", false)
+		key := textOf(c.next(false), "connectionDetails", "connectionKey")
+		serial := 0
+		flood := func() (taken, refused int, end string) {
+			t.Helper()
+			for range 1000 {
+				c.mustSay(t, fmt.Sprintf(`{"action":15,"channel":"room","msgSerial":%d,"messages":[{"data":"x"}]}`, serial))
+				serial++
+				switch got := jsonOf(c.next(true)); {
+				case strings.Contains(got, `"action":1`):
+					taken++
+				case strings.Contains(got, `"code":42911`):
+					refused++
+				}
+				if v := c.next(false); v != nil {
+					return taken, refused, jsonOf(v)
+				}
+			}
+			return taken, refused, ""
+		}
+		taken, refused, end := flood()
+		if taken != 20 || refused != 201 || !strings.Contains(end, `"action":6`) || !strings.Contains(end, `"code":42920`) {
+			t.Errorf("got %d taken, %d refused, then %s, want 20, 201 and DISCONNECTED with 42920", taken, refused, end)
+		}
+		back := func() {
+			t.Helper()
+			c = s.connect(t, "access_token=alice&echo=false&resume="+key, false)
+			v := c.next(false)
+			if key = textOf(v, "connectionDetails", "connectionKey"); !strings.Contains(jsonOf(v), `"action":4`) {
+				t.Fatalf("got %s, want it let in", jsonOf(v))
+			}
+		}
+		back()
+		if taken, refused, end = flood(); taken != 0 || refused > 2 || !strings.Contains(end, `"code":42920`) {
+			t.Errorf("got %d taken, %d refused, then %s after a resume, want it let go at once", taken, refused, end)
+		}
+		arrived := 0
+		for seen.next(false) != nil {
+			arrived++
+		}
+		if arrived != 20 || seen.end() != "" {
+			t.Errorf("got %d that arrived, want 20, and the other client to go on", arrived)
+		}
+		time.Sleep(3 * time.Second)
+		back()
+		c.mustSay(t, fmt.Sprintf(`{"action":15,"channel":"room","msgSerial":%d,"messages":[{"data":"x"}]}`, serial))
+		if got := jsonOf(c.next(true)); !strings.Contains(got, `"action":1`) {
+			t.Errorf("got %s, want it published", got)
+		}
+	})
+}

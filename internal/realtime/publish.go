@@ -42,10 +42,28 @@ func (t *transport) publish(p *ably.ProtocolMessage) error {
 	if err != nil {
 		info = lexicon.Refusal(err)
 	}
-	if info != nil {
-		t.acks.answer(k, nil, info)
+	if info == nil {
+		return nil
+	}
+	t.acks.answer(k, nil, info)
+	if info.Code == ably.ConnectionRateLimited && t.floods(len(p.Messages)+len(p.Presence)) {
+		return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Err(ably.ConnectionFlooded)})
 	}
 	return nil
+}
+
+// floodFactor is how many times as much as it may a client can have refused before
+// it is let go.
+const floodFactor = 10
+
+// floods reports whether a client that has n more messages refused is one that does
+// not mind: whoever reads what it sends has better to do.
+func (t *transport) floods(n int) bool {
+	rate := t.state.app.Limits().Rate
+	if rate <= 0 { // What was refused was the token's.
+		rate = 1000
+	}
+	return !t.state.rates.Take(refusals, min(n, rate), floodFactor*float64(rate))
 }
 
 // flooded ends a connection whose client wants more answers than are owed at once.

@@ -21,7 +21,7 @@ type state struct {
 	conn *hub.Connection
 	app  *hub.App
 
-	rates hub.Rates // By channel, of those that the token limits.
+	rates hub.Rates // By channel, of those that the token limits; and of refusals.
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -32,6 +32,9 @@ type state struct {
 	timer     *time.Timer // Runs while there is none.
 	over      bool
 }
+
+// refusals is no channel's name.
+const refusals = ""
 
 // newKey gives the connection a new key. It can be resumed by old still, which
 // it was resumed by, if it was.
