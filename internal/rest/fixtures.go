@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -15,16 +14,12 @@ type fixture struct {
 	counts counts
 }
 
-// readFixtures reads the statistics that the SDKs' tests put in, which are of the
-// old form.
-func readFixtures(r io.Reader) ([]fixture, error) {
-	body, err := io.ReadAll(r)
-	if err != nil {
-		return nil, ably.Errorf(ably.BadRequest, "the body did not come whole")
-	}
+// fixtures reads the statistics that the SDKs' tests put in, which are of the old
+// form.
+func (c *call) fixtures() ([]fixture, error) {
 	var list ably.OldStats
-	if ably.Decode(ably.JSON, body, &list) != nil {
-		return nil, ably.Errorf(ably.BadRequest, "not a list of statistics")
+	if err := c.read(&list); err != nil {
+		return nil, err
 	}
 	var fixtures []fixture
 	for _, s := range list {

@@ -62,7 +62,7 @@ func (c *call) postStats() (*answer, error) {
 	if !c.grant.Basic {
 		return nil, ably.Err(ably.NotPermitted)
 	}
-	fixtures, err := readFixtures(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	fixtures, err := c.fixtures()
 	if err != nil {
 		return nil, err
 	}

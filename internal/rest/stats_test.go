@@ -48,7 +48,7 @@ func TestStatsFixtures(t *testing.T) {
 	w := newWorld(t, func(o *rest.Options) { o.Sandbox = &rest.Sandbox{} })
 	fixtures := `[{"intervalId":"2025-02-03:15:03","inbound":{"realtime":{"messages":{"count":50,"data":5000}}},"outbound":{"realtime":{"messages":{"count":20,"data":2000}}},"connections":{"tls":{"peak":20,"opened":10}}},{"intervalId":"2025-02-03:15:04","inbound":{"realtime":{"messages":{"count":60}}},"connections":{"tls":{"peak":10}}}]`
 	w.want(ask{"full", "POST", "/stats", fixtures, false, nil}, 201, `\[\]`)
-	w.want(ask{"full", "POST", "/stats", fixtures, false, nil}, 201, `\[\]`)
+	w.want(ask{"full", "POST", "/stats", fixtures, true, nil}, 201, `\[\]`)
 	minute := "/stats?start=2025-02-03:15:03&end=2025-02-03:15:03&direction=forwards"
 	w.want(ask{"full", "GET", minute, "", false, nil}, 200,
 		`\[\{"intervalId":"2025-02-03:15:03",.*"connections.tls.opened":10,"connections.tls.peak":20,"messages.all.all.count":70,"messages.all.all.data":7000,"messages.all.messages.count":70,.*"messages.inbound.all.all.count":50,.*"messages.inbound.realtime.messages.count":50,.*"messages.outbound.realtime.all.count":20,.*\}\]`)
