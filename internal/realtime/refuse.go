@@ -1,6 +1,8 @@
 package realtime
 
 import (
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -74,9 +76,10 @@ func (s *Server) hold(n int) bool {
 	return true
 }
 
-// awaitClose reads until the client's Close, or its end.
+// awaitClose reads until the client's Close, or its end. Nothing of a frame that
+// is no control frame is held: strangers are refused, too.
 func awaitClose(conn net.Conn) {
-	in := inbox{limit: 512 << 10}
+	in := inbox{limit: maxControl}
 	var buf [512]byte
 	for {
 		n, err := conn.Read(buf[:])
@@ -88,8 +91,14 @@ func awaitClose(conn net.Conn) {
 				return nil
 			})
 		}
+		if errors.Is(err, errTooLarge) {
+			_, err = io.Copy(io.Discard, conn)
+		}
 		if err != nil {
 			return
 		}
 	}
 }
+
+// maxControl is how long the payload of a control frame may be (RFC 6455 §5.5).
+const maxControl = 125

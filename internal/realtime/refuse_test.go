@@ -3,6 +3,7 @@ package realtime_test
 import (
 	"context"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,7 +40,7 @@ func TestRefusedForNow(t *testing.T) {
 			late = append(late, s.connect(t, "access_token=bob", false))
 		}
 		near, far := net.Pipe()
-		defer near.Close()
+		t.Cleanup(func() { _ = near.Close() })
 		go func() { s.listener.conns <- far }()
 		d := ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
 		if _, _, _, err := d.Dial(t.Context(), "ws://test/?access_token=bob"); err == nil || !strings.Contains(err.Error(), "503") {
@@ -59,4 +60,39 @@ func TestRefusedForNow(t *testing.T) {
 		_ = again.conn.Close() // Who has gone is not waited for.
 		synctest.Wait()
 	})
+}
+
+// What strangers send who are refused is not held.
+func TestRefusedHoldsNothing(t *testing.T) {
+	const clients, each = 16, 400_000 // As many as are told why at a time.
+	s := newSite(t, hub.Limits{})
+	begun := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame(make([]byte, each+1))))
+	begun = begun[:len(begun)-1]
+	used := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := used()
+	for range clients {
+		near, far := net.Pipe()
+		t.Cleanup(func() { _ = near.Close() })
+		s.listener.conns <- far
+		d := ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
+		if _, _, _, err := d.Dial(t.Context(), "ws://test/?access_token=stranger"); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // The refusal and the Close frame.
+			if _, err := ws.ReadFrame(near); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := near.Write(begun); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if held := used() - before; held > clients*each/4 {
+		t.Errorf("got %d bytes held for %d clients that have sent %d each", held, clients, each)
+	}
 }

@@ -17,6 +17,9 @@ const (
 	formType = "application/x-www-form-urlencoded"
 	// maxBody bounds what one request can bring: what a batch may have.
 	maxBody = 2 << 20
+	// maxStranger bounds the body of a request that nobody has judged yet: a token
+	// request, which is no larger than a token can be.
+	maxStranger = 64 << 10
 )
 
 // read reads the body into v.
@@ -37,12 +40,16 @@ func (c *call) read(v ably.Value) error {
 
 // body reads the body as it is.
 func (c *call) body() ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	most := int64(maxBody)
+	if c.grant == nil {
+		most = maxStranger
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
 	if err == nil {
 		return body, nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, ably.Errorf(ably.MessageTooLarge, "a body of more than %d bytes", maxBody)
+		return nil, ably.Errorf(ably.MessageTooLarge, "a body of more than %d bytes", most)
 	}
 	return nil, ably.Errorf(ably.BadRequest, "the body did not come whole")
 }

@@ -112,3 +112,17 @@ func TestPublishBare(t *testing.T) {
 		t.Errorf("got %d without a credential", got.status)
 	}
 }
+
+// Who has shown no credential has no more held than a token request needs.
+func TestStrangersBody(t *testing.T) {
+	w := newWorld(t, nil)
+	body := func(n int) string { return `{"x":"` + strings.Repeat("x", n) + `"}` }
+	for _, media := range []string{"application/json", "application/x-www-form-urlencoded"} {
+		got := w.post("/keys/app.full/requestToken", media, body(64<<10), nil)
+		if want := strconv.Itoa(int(ably.MessageTooLarge)); got.header.Get("X-Ably-Errorcode") != want {
+			t.Errorf("%s: got %d %s, want %s", media, got.status, got.body, want)
+		}
+	}
+	w.refused(ask{"", "POST", "/keys/app.full/requestToken", body(60_000), false, nil}, ably.BadCredential)
+	w.want(ask{"full", "POST", "/keys/app.full/requestToken", body(64 << 10), false, nil}, 201, `.*`)
+}
