@@ -128,7 +128,7 @@ func TestReconsiderLate(t *testing.T) {
 		key := textOf(c.next(false), "connectionDetails", "connectionKey")
 		c.mustSay(t, `{"action":10,"channel":"other"}`)
 		serial := textOf(c.next(false), "channelSerial")
-		var first context.Context
+		var first any // The context of the one that was there first.
 		hold := make(chan struct{})
 		s.mu.Lock()
 		s.again = func(ctx context.Context) string {
