@@ -139,12 +139,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.key = st.newKey(set.resume)
 	t.connected(gone)
 	t.tick()
-	go func() { // With a stack of its own, which has not grown.
-		defer s.leave(t)
-		defer t.end()
-		defer t.caught()
-		t.serve()
-	}()
+	go t.serve() // With a stack of its own, which has not grown.
 }
 
 // ServesElsewhere says that ServeHTTP returns when it has taken a connection

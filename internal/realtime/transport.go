@@ -36,10 +36,11 @@ type transport struct {
 	// changes what the client may do.
 	turn sync.Mutex
 	// Guarded by turn.
-	in       inbox
-	channels map[string]*channel
-	over     bool // Nothing more is done that the client says.
-	deaf     bool // Nor is it looked at.
+	in        inbox
+	channels  map[string]*channel
+	published bool // In what was read last.
+	over      bool // Nothing more is done that the client says.
+	deaf      bool // Nor is it looked at.
 
 	tmu sync.Mutex
 	// Guarded by tmu.
@@ -102,10 +103,26 @@ func (t *transport) connected(gone *ably.ErrorInfo) {
 	})
 }
 
-// serve reads until the connection is over.
+// serve reads until the connection is over, in one goroutine after the other.
 func (t *transport) serve() {
-	_, _ = io.Copy(reader{t}, t.conn) // However it ends: the client comes back.
+	over := true
+	defer func() {
+		if over {
+			t.end()
+			t.server.leave(t)
+		}
+	}()
+	defer t.caught()
+	_, err := io.Copy(reader{t}, t.conn) // However it ends: the client comes back.
+	if over = !errors.Is(err, errGrown); !over {
+		go t.serve()
+	}
 }
+
+// errGrown ends a goroutine that reads, but not the connection: its stack has
+// grown for what the client has said, and would stay so. A client that publishes
+// will have it grow again; any other waits in a goroutine whose stack has not.
+var errGrown = errors.New("the stack has grown")
 
 // caught ends a connection whose goroutine has panicked: nobody above it would,
 // and the process would end.
@@ -138,6 +155,10 @@ func (r reader) Write(p []byte) (int, error) {
 	switch {
 	case err == nil:
 		t.out.calm()
+		if !t.published {
+			return len(p), errGrown
+		}
+		t.published = false
 		return len(p), nil
 	case errors.Is(err, errTooLarge): // Of the rest nothing can be made.
 		t.deaf = true
@@ -212,6 +233,7 @@ func (t *transport) handle(p *ably.ProtocolMessage) error {
 	case ably.ActionDetach:
 		t.detach(p)
 	case ably.ActionMessage, ably.ActionPresence, ably.ActionAnnotation, ably.ActionObject:
+		t.published = true
 		return t.publish(p)
 	case ably.ActionSync:
 		t.sync(p)
