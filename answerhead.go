@@ -21,14 +21,19 @@ type answerHead struct {
 var errNotSwitched = errors.New("handler did not switch protocols")
 
 // writeHead takes the head from the front of p. Once it is whole, c.head is nil
-// and frames follow. An answer other than 101 has no frames after it: nothing
-// can be put in between. Callers hold wmu.
+// and frames follow; those of an open connection go out with it. An answer other
+// than 101 has no frames after it: nothing can be put in between. Callers hold
+// wmu.
 func (c *conn) writeHead(p []byte) (int, error) {
 	h := c.head
-	if !h.swallow && isSwitch(h.text, p) {
+	if end := switchHead(h.text, p); end > 0 && !h.swallow {
+		if c.state.Load() != connOpen {
+			p = p[:end]
+		}
 		n, err := c.raw.Write(p)
-		if n == len(p) {
+		if n >= end {
 			c.head = nil
+			c.out.follow(p[end:n])
 		}
 		return n, err
 	}
@@ -68,11 +73,18 @@ func (c *conn) writeHead(p []byte) (int, error) {
 	return n, nil
 }
 
-// isSwitch reports whether p is what most libraries write first: the whole head of
-// a 101 by one write. Nobody reads it again then.
-func isSwitch(before, p []byte) bool {
-	return len(before) == 0 && len(p) <= maxHead && bytes.HasPrefix(p, []byte("HTTP/1.1 101 ")) &&
-		bytes.Index(p, []byte("\r\n\r\n")) == len(p)-4
+// switchHead returns how long the head of a 101 is that p begins with, or 0. Most
+// libraries write the whole of it at once: nobody reads it again then, and what
+// frames come with it go out with it.
+func switchHead(before, p []byte) int {
+	if len(before) > 0 || len(p) > maxHead || !bytes.HasPrefix(p, []byte("HTTP/1.1 101 ")) {
+		return 0
+	}
+	head, _, whole := bytes.Cut(p, []byte("\r\n\r\n"))
+	if !whole {
+		return 0
+	}
+	return len(head) + 4
 }
 
 // agrees compares the handler's answer with the Guard's.

@@ -204,6 +204,53 @@ func TestConnHalfAFrame(t *testing.T) {
 	})
 }
 
+// TestConnFramesWithTheHead writes the answer to the handshake and the beginning
+// of a frame at once, which go out so, and the Close comes after the whole frame.
+func TestConnFramesWithTheHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		frame := ws.MustCompileFrame(ws.NewTextFrame([]byte("halves")))
+		head := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		var writes writeSizes
+		wrap := func(c net.Conn) net.Conn {
+			writes.Conn = c
+			return &writes
+		}
+		p, done := overWrapped(t, wrap, byBearer(lasting(time.Second)), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			_, _ = c.Write(slices.Concat(head, frame, frame[:3]))
+			<-r.Context().Done()
+			_, _ = c.Write(slices.Concat(frame[3:], frame))
+		}), authorized)
+		p.status(http.StatusSwitchingProtocols)
+		for range 2 {
+			if f := p.receive(); string(f.Payload) != "halves" {
+				t.Fatalf("got frame %v %q, want the whole text", f.Header.OpCode, f.Payload)
+			}
+		}
+		p.closed(usher.CloseUnauthenticated, "expired")
+		<-done
+		if got, want := writes.sizes[0], len(head)+len(frame)+3; got != want {
+			t.Errorf("got a first write of %d bytes, want %d", got, want)
+		}
+	})
+}
+
+// A writeSizes notes how much is written at once. It is for one writer.
+type writeSizes struct {
+	net.Conn
+	sizes []int
+}
+
+func (w *writeSizes) Write(p []byte) (int, error) {
+	w.sizes = append(w.sizes, len(p))
+	return w.Conn.Write(p)
+}
+
 // TestConnFrameNeverWhole has a handler that leaves a frame unfinished: nothing
 // can be said, and the connection is closed all the same.
 func TestConnFrameNeverWhole(t *testing.T) {
