@@ -149,7 +149,7 @@ func (a *Authority) verifyEmbedded(outer *token, text string, now time.Time) (*u
 // verifySigned judges a token by its key's signature, its times and what it says.
 func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, error) {
 	if t.claims == nil || t.text("alg") != "HS256" {
-		return nil, fmt.Errorf("%w: %w", usher.ErrUnrecognized, badJWT("not signed by HS256"))
+		return nil, errAlgorithm
 	}
 	key, name, err := a.registry.key(t.text("kid"))
 	if err != nil {
@@ -231,6 +231,9 @@ func checkTimes(t *token, id *usher.Identity, key *Key, now time.Time) error {
 func expired() error { return fmt.Errorf("%w: %w", usher.ErrExpired, ably.Err(ably.TokenExpired)) }
 
 func badJWT(why string) error { return fmt.Errorf("token: %w", ably.Errorf(ably.BadJWT, "%s", why)) }
+
+// errAlgorithm is for what no key of ours has signed.
+var errAlgorithm = fmt.Errorf("%w: %w", usher.ErrUnrecognized, badJWT("not signed by HS256"))
 
 // errNoToken is what has not the shape of a token.
 var errNoToken = errors.New("no token")

@@ -147,6 +147,7 @@ func TestEmbedded(t *testing.T) {
 	}{
 		{"in the header", jwt(header, end(time.Minute), "theirs"), 0},
 		{"in the claims", jwt(map[string]any{"alg": "HS256"}, map[string]any{"x-ably-token": inner}, "theirs"), 0},
+		{"in the claims, of another algorithm", jwt(map[string]any{"alg": "ES256"}, map[string]any{"x-ably-token": inner}, "theirs"), 0},
 		{"encrypted", jwe, 0},
 		{"the outer expired", jwt(header, end(-time.Minute), "theirs"), ably.TokenExpired},
 		{"the outer lives longer", jwt(header, end(2*time.Hour), "theirs"), ably.BadJWT},
