@@ -66,8 +66,10 @@ type reading struct {
 	due bool // What asked was, once the answers before it are written.
 }
 
-func newOutbox(c net.Conn, w *writers, timeout time.Duration) *outbox {
-	o := &outbox{conn: c, writers: w, timeout: timeout, wrote: time.Now()}
+// newOutbox returns one in which the answer to the handshake waits for what comes
+// first.
+func newOutbox(c net.Conn, answer []byte, w *writers, timeout time.Duration) *outbox {
+	o := &outbox{conn: c, answers: answer, writers: w, timeout: timeout, wrote: time.Now()}
 	o.done.L = &o.mu
 	return o
 }

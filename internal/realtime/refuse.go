@@ -40,18 +40,22 @@ func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, why *ably.ErrorI
 		}
 		defer s.hold(-1)
 	}
-	conn, err := upgrade(w, r)
+	conn, b, err := upgrade(w, r)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
 	if held {
 		_ = conn.SetDeadline(time.Now().Add(holdTime))
+		if _, err := conn.Write(b); err != nil {
+			return
+		}
+		b = nil
 		awaitClose(conn)
 	}
 	_ = conn.SetDeadline(time.Now().Add(closeTime))
-	b := frame(set.format, p)
-	if _, err := conn.Write(append(b, normalClose...)); err != nil {
+	b = append(append(b, frame(set.format, p)...), normalClose...)
+	if _, err := conn.Write(b); err != nil {
 		return
 	}
 	awaitClose(conn)

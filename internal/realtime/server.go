@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -108,6 +107,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.Refuse(w, r, info)
 		return
 	}
+	id, err := usher.FromContext(r.Context())
+	if err != nil {
+		s.Refuse(w, r, ably.ErrorOf(err))
+		return
+	}
 	g, err := s.o.Access.Grant(r)
 	if err != nil {
 		s.Refuse(w, r, ably.ErrorOf(err))
@@ -118,12 +122,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.Refuse(w, r, wrong)
 		return
 	}
-	conn, err := upgrade(w, r)
+	conn, answer, err := upgrade(w, r)
 	if err != nil {
 		s.drop(st)
 		return
 	}
-	t := newTransport(r.Context(), s, conn, set, st)
+	t := newTransport(r.Context(), s, conn, answer, set, st)
 	t.adopt(g)
 	if err := s.adopt(st, t, set.grace); err != nil {
 		_ = conn.Close()
@@ -135,7 +139,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	usher.OnParting(r.Context(), usher.Parting{Goodbye: t.goodbye, Warning: t.warn, Renewed: t.renewed})
-	t.reconsider() // It may have been renewed meanwhile.
+	if now, err := usher.FromContext(r.Context()); err != nil || now != id { // It was renewed meanwhile.
+		t.reconsider()
+	}
 	t.key = st.newKey(set.resume)
 	t.connected(gone)
 	t.tick()
@@ -198,19 +204,6 @@ func (s *Server) leave(t *transport) {
 	delete(s.transports, t)
 	s.mu.Unlock()
 	s.wg.Done()
-}
-
-// upgrade answers the handshake. No extension is taken: what goes to many is
-// encoded once.
-func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, error) {
-	conn, _, _, err := ws.HTTPUpgrader{Timeout: closeTime}.Upgrade(r, w)
-	if err != nil {
-		if conn != nil {
-			_ = conn.Close()
-		}
-		return nil, err
-	}
-	return conn, conn.SetDeadline(time.Time{})
 }
 
 // normalClose is a Close frame that has nothing more to say.

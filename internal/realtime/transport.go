@@ -49,10 +49,10 @@ type transport struct {
 	stopped bool
 }
 
-func newTransport(ctx context.Context, s *Server, conn net.Conn, set settings, st *state) *transport {
+func newTransport(ctx context.Context, s *Server, conn net.Conn, answer []byte, set settings, st *state) *transport {
 	t := &transport{server: s, ctx: ctx, conn: conn, set: set, state: st, in: inbox{limit: max(s.o.MaxFrame, 2*st.app.Limits().MessageBytes)}}
 	t.in.long = t.long
-	t.out = newOutbox(conn, s.writers, s.o.WriteTimeout)
+	t.out = newOutbox(conn, answer, s.writers, s.o.WriteTimeout)
 	t.out.caught = t.caught
 	t.acks.send = t.send
 	t.heard.Store(time.Now().UnixNano())
