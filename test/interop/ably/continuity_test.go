@@ -14,7 +14,7 @@ import (
 )
 
 // take returns what comes next.
-func take[T any](t *testing.T, ctx context.Context, from <-chan T) (v T) {
+func take[T any](ctx context.Context, t *testing.T, from <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-from:
@@ -52,12 +52,12 @@ func TestAuthorize(t *testing.T) {
 			c.Connection.OnAll(func(s ably.ConnectionStateChange) { states <- s })
 			renewed := func(how string) {
 				t.Helper()
-				if s := take(t, ctx, states); s.Event != ably.ConnectionEventUpdate || s.Reason != nil {
+				if s := take(ctx, t, states); s.Event != ably.ConnectionEventUpdate || s.Reason != nil {
 					t.Fatalf("%s: got %s>%s, %v, want the connection as it is", how, s.Previous, s.Current, s.Reason)
 				}
 			}
 			c.Connect()
-			for take(t, ctx, states).Current != ably.ConnectionStateConnected {
+			for take(ctx, t, states).Current != ably.ConnectionStateConnected {
 			}
 			id, channel := c.Connection.ID(), c.Channels.Get(room)
 			heard := make(chan string, 10)
@@ -75,7 +75,7 @@ func TestAuthorize(t *testing.T) {
 			if err := channel.Publish(ctx, "allowed", nil); err != nil {
 				t.Error(err)
 			}
-			if got := take(t, ctx, heard); got != "allowed" || c.Connection.ID() != id {
+			if got := take(ctx, t, heard); got != "allowed" || c.Connection.ID() != id {
 				t.Errorf("got %q on the connection %s, want %q on %s", got, c.Connection.ID(), "allowed", id)
 			}
 		})
@@ -101,7 +101,7 @@ func TestRecover(t *testing.T) {
 				t.Fatal(err)
 			}
 			publish("before")
-			got := []string{take(t, ctx, heard)}
+			got := []string{take(ctx, t, heard)}
 			key, id := lost.Connection.CreateRecoveryKey(), lost.Connection.ID()
 			n.nowhere.Store(true)
 			n.cut()
@@ -114,7 +114,7 @@ func TestRecover(t *testing.T) {
 			}
 			publish("after")
 			for range 6 {
-				got = append(got, take(t, ctx, heard))
+				got = append(got, take(ctx, t, heard))
 			}
 			if want := strings.Fields("before 0 1 2 3 4 after"); !slices.Equal(got, want) || c.Connection.ID() != id {
 				t.Errorf("got %q on the connection %s, want %q on %s", got, c.Connection.ID(), want, id)
@@ -140,7 +140,7 @@ func TestLate(t *testing.T) {
 				go func() { entered <- first.Presence.EnterClient(ctx, fmt.Sprint("m", i), "here") }()
 			}
 			for range members {
-				if err := take(t, ctx, entered); err != nil {
+				if err := take(ctx, t, entered); err != nil {
 					t.Fatal(err)
 				}
 			}

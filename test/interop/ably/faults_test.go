@@ -58,7 +58,7 @@ type party struct {
 }
 
 // join has a party connect, and be present in its room.
-func (p *party) join(t *testing.T, ctx context.Context) *party {
+func (p *party) join(ctx context.Context, t *testing.T) *party {
 	t.Helper()
 	rest, err := ably.NewREST(options(t, p.binary, withKey()...)...)
 	if err != nil {
@@ -120,9 +120,9 @@ func TestFaults(t *testing.T) {
 			var parties []*party
 			for name, f := range faults {
 				p := &party{name: format + "-" + name, room: room, binary: binary, delay: f.delay}
-				parties = append(parties, p.join(t, ctx))
+				parties = append(parties, p.join(ctx, t))
 			}
-			gone := (&party{name: format + "-gone", room: room, binary: binary, stays: "500"}).join(t, ctx)
+			gone := (&party{name: format + "-gone", room: room, binary: binary, stays: "500"}).join(ctx, t)
 			gone.network.nowhere.Store(true)
 			gone.network.stall(up)
 			gone.network.stall(down)
@@ -148,7 +148,7 @@ func TestFaults(t *testing.T) {
 			}
 			talking.Wait()
 			for _, p := range parties {
-				eventually(t, ctx, p.name+": messages", func() bool {
+				eventually(ctx, t, p.name+": messages", func() bool {
 					p.mu.Lock()
 					defer p.mu.Unlock()
 					return len(p.heard) >= len(parties)*numbers
@@ -159,12 +159,12 @@ func TestFaults(t *testing.T) {
 				if p == gone {
 					want = 0
 				}
-				eventually(t, ctx, "connections of "+p.name, func() int { return connectionsOf(t, ctx, p.name) }, want)
+				eventually(ctx, t, "connections of "+p.name, func() int { return connectionsOf(ctx, t, p.name) }, want)
 			}
 			for _, p := range parties {
-				p.sees(t, ctx, parties)
+				p.sees(ctx, t, parties)
 			}
-			eventually(t, ctx, "who has left", func() string {
+			eventually(ctx, t, "who has left", func() string {
 				p := parties[0]
 				p.mu.Lock()
 				defer p.mu.Unlock()
@@ -226,14 +226,14 @@ func (p *party) check(t *testing.T, parties []*party) {
 }
 
 // sees checks that all parties, and nobody else, are members, as they were last.
-func (p *party) sees(t *testing.T, ctx context.Context, parties []*party) {
+func (p *party) sees(ctx context.Context, t *testing.T, parties []*party) {
 	t.Helper()
 	var want []string
 	for _, other := range parties {
 		want = append(want, fmt.Sprint(other.name, numbers-1))
 	}
 	slices.Sort(want)
-	eventually(t, ctx, p.name+": members", func() string {
+	eventually(ctx, t, p.name+": members", func() string {
 		members, err := p.channel.Presence.Get(ctx)
 		if err != nil {
 			t.Errorf("%s: %v", p.name, err)
@@ -248,7 +248,7 @@ func (p *party) sees(t *testing.T, ctx context.Context, parties []*party) {
 }
 
 // connectionsOf is how many connections of a client the node has.
-func connectionsOf(t *testing.T, ctx context.Context, subject string) int {
+func connectionsOf(ctx context.Context, t *testing.T, subject string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, hub.admin+"/usher/v1/connections?"+url.Values{"subject": {subject}}.Encode(), nil)
 	if err != nil {
@@ -267,7 +267,7 @@ func connectionsOf(t *testing.T, ctx context.Context, subject string) int {
 }
 
 // eventually waits until something is as it should be.
-func eventually[T comparable](t *testing.T, ctx context.Context, what string, look func() T, want T) {
+func eventually[T comparable](ctx context.Context, t *testing.T, what string, look func() T, want T) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		got := look()
