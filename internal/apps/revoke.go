@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -15,7 +16,7 @@ const reauthMargin = 30*time.Second + 500*time.Millisecond
 // Revoke takes back tokens of the key called keyName. by is what the credential
 // of who asks allows, which must be that key itself.
 func (a *Authority) Revoke(ctx context.Context, keyName string, r *ably.RevokeRequest, by *Grant) (*ably.BatchResult, error) {
-	key, _, err := a.registry.key(keyName)
+	key, name, err := a.registry.key(keyName)
 	now := time.Now()
 	before := time.UnixMilli(r.IssuedBefore)
 	switch {
@@ -39,15 +40,15 @@ func (a *Authority) Revoke(ctx context.Context, keyName string, r *ably.RevokeRe
 	result := new(ably.BatchResult)
 	for _, target := range r.Targets {
 		part := &ably.BatchPart{Target: target, IssuedBefore: before.UnixMilli()}
-		part.Error = a.revoke(ctx, target, usher.Revocation{Issuer: Issuer(keyName), IssuedBefore: before, Applies: applies})
+		part.Error = a.revoke(ctx, name.App, target, usher.Revocation{Issuer: Issuer(keyName), IssuedBefore: before, Applies: applies})
 		part.AppliesAt = max(applies.UnixMilli(), now.UnixMilli())
 		result.Results = append(result.Results, part)
 	}
 	return result, nil
 }
 
-// revoke takes back the tokens of one target, all else being said in r.
-func (a *Authority) revoke(ctx context.Context, target string, r usher.Revocation) *ably.ErrorInfo {
+// revoke takes back the tokens of one target of an app, all else being said in r.
+func (a *Authority) revoke(ctx context.Context, app, target string, r usher.Revocation) *ably.ErrorInfo {
 	kind, name, bad := ably.ParseTarget(target)
 	switch {
 	case bad != nil:
@@ -63,6 +64,9 @@ func (a *Authority) revoke(ctx context.Context, target string, r usher.Revocatio
 	}
 	if err := r.Validate(); err != nil {
 		return ably.Errorf(ably.BadRequest, "%v", err)
+	}
+	if !a.revoked.take(app, time.Now(), cmp.Or(max(a.sessions.Keep, 0), keepRevoked)) {
+		return ably.Errorf(ably.RateLimited, "the app has taken back as many as it may at a time")
 	}
 	if _, err := a.sessions.Revoke(ctx, r); err != nil {
 		return ably.Errorf(ably.Unavailable, "other nodes may not know of it: try again")

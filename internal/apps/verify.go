@@ -22,6 +22,7 @@ type Authority struct {
 	registry *Registry
 	nonces   usher.Spender
 	sessions *usher.Sessions
+	revoked  allowance
 }
 
 // NewAuthority returns the authority for the apps of a registry. nonces remembers
