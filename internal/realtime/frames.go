@@ -23,9 +23,10 @@ type inbox struct {
 	parts bool // A message in several frames is under way.
 
 	under *longMessage // Is under way. Nil: none is.
-	mask  [4]byte      // Of it.
-	at    int          // How much of it has come.
-	left  int64        // How much of it is to come.
+	total int64        // How much of it was begun.
+	mask  [4]byte      // Of its frame.
+	at    int          // How much of the frame has come.
+	left  int64        // How much of the frame is to come.
 }
 
 var (
@@ -41,7 +42,7 @@ func (in *inbox) take(p []byte, handle func(op ws.OpCode, payload []byte) error)
 		p = in.held
 	}
 	for len(p) > 0 {
-		if in.under != nil {
+		if in.left > 0 {
 			n, err := in.pass(p)
 			if err != nil {
 				return err
@@ -53,8 +54,10 @@ func (in *inbox) take(p []byte, handle func(op ws.OpCode, payload []byte) error)
 		if err != nil {
 			return err
 		}
-		if size > 0 && h.Length > int64(in.limit) {
-			in.under, in.mask, in.at, in.left = in.long(h.OpCode), h.Mask, 0, h.Length
+		if size > 0 && in.isLong(h) {
+			if err := in.extend(h); err != nil {
+				return err
+			}
 			p = p[size:]
 			continue
 		}
@@ -117,31 +120,10 @@ func (in *inbox) head(p []byte) (h ws.Header, size int, err error) {
 	if ws.CheckHeader(h, state) != nil {
 		return h, 0, errFrame
 	}
-	if h.Length > int64(in.limit-len(in.whole)) && (in.long == nil || in.parts || !h.Fin || h.Length > maxLong) {
+	if in.isLong(h) && in.long == nil {
 		return h, 0, errTooLarge
 	}
 	return h, size, nil
-}
-
-// pass passes on what has come of a long message, and returns how much that is.
-func (in *inbox) pass(p []byte) (int, error) {
-	n := int(min(int64(len(p)), in.left))
-	buf, _ := payloads.Get().(*[]byte)
-	defer payloads.Put(buf)
-	payload := (*buf)[:0]
-	payload = append(payload, p[:n]...)
-	if cap(payload) <= writeSize {
-		*buf = payload
-	}
-	ws.Cipher(payload, in.mask, in.at)
-	in.at += n
-	in.left -= int64(n)
-	if _, err := in.under.Write(payload); err != nil || in.left > 0 {
-		return n, err
-	}
-	m := in.under
-	in.under = nil
-	return n, m.end()
 }
 
 var payloads = sync.Pool{New: func() any { return new([]byte) }}

@@ -24,13 +24,68 @@ type longMessage struct {
 func (t *transport) long(op ws.OpCode) *longMessage {
 	r, w := io.Pipe()
 	m := &longMessage{PipeWriter: w, transport: t, head: make(chan *ably.Head, 1)}
-	go func() {
+	go func() { // Until the message ends, or is abandoned.
 		if h, err := ably.Skim(t.format(op), r); err == nil {
 			m.head <- &h
 		}
 		close(m.head)
 	}()
 	return m
+}
+
+// isLong reports whether a frame is of a message that is not held.
+func (in *inbox) isLong(h ws.Header) bool {
+	return !h.OpCode.IsControl() && (in.under != nil || h.Length > int64(in.limit-len(in.whole)))
+}
+
+// extend begins a frame of a long message, of which some may be held: it was not
+// long until now.
+func (in *inbox) extend(h ws.Header) error {
+	if in.under == nil {
+		in.total = int64(len(in.whole))
+		if !in.parts {
+			in.op = h.OpCode
+		}
+	}
+	if in.total += h.Length; in.total > maxLong {
+		return errTooLarge
+	}
+	if in.under == nil {
+		in.under = in.long(in.op)
+		if len(in.whole) > 0 { // A reader takes an empty write for no progress.
+			_, _ = in.under.Write(in.whole)
+		}
+		in.whole = nil
+	}
+	in.mask, in.at, in.left, in.parts = h.Mask, 0, h.Length, !h.Fin
+	return in.passed()
+}
+
+// pass passes on what has come of a frame, and returns how much that is.
+func (in *inbox) pass(p []byte) (int, error) {
+	n := int(min(int64(len(p)), in.left))
+	buf, _ := payloads.Get().(*[]byte)
+	defer payloads.Put(buf)
+	payload := (*buf)[:0]
+	payload = append(payload, p[:n]...)
+	if cap(payload) <= writeSize {
+		*buf = payload
+	}
+	ws.Cipher(payload, in.mask, in.at)
+	in.at += n
+	in.left -= int64(n)
+	_, _ = in.under.Write(payload) // It is read to its end, whatever it is.
+	return n, in.passed()
+}
+
+// passed sees whether that was all of the message.
+func (in *inbox) passed() error {
+	if in.left > 0 || in.parts {
+		return nil
+	}
+	m := in.under
+	in.under = nil
+	return m.end()
 }
 
 // end is called when all of it was there.

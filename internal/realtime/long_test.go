@@ -53,6 +53,39 @@ func TestLongFrames(t *testing.T) {
 	}
 }
 
+// Browsers send a large message in parts, between which there may be others'.
+func TestLongMessageInParts(t *testing.T) {
+	text := []byte(`{"action":14,"channel":"room","presence":[{"action":2,"data":"` + strings.Repeat("x", 700_000) + `"}],"msgSerial":7}`)
+	for _, size := range []int{1000, 65_536, 600_000, len(text)} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t, hub.Limits{})
+			c := s.connect(t, "access_token=alice", false)
+			c.next(false)
+			op := ws.OpText
+			for rest := text; rest != nil; op = ws.OpContinuation {
+				n := min(size, len(rest))
+				last := n == 0 // A part of nothing ends it.
+				if err := ws.WriteFrame(c.conn, ws.MaskFrame(ws.NewFrame(op, last, rest[:n]))); err != nil {
+					t.Fatal(err)
+				}
+				if rest = rest[n:]; last {
+					rest = nil
+				}
+				if err := ws.WriteFrame(c.conn, ws.MaskFrame(ws.NewPingFrame(nil))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := jsonOf(c.next(true)); !strings.Contains(got, `"msgSerial":7`) || !strings.Contains(got, `"code":40009`) {
+				t.Errorf("parts of %d: got %s, want number 7 refused", size, got)
+			}
+			c.mustSay(t, `{"action":15,"channel":"room","msgSerial":8,"messages":[{"data":"small"}]}`)
+			if got := jsonOf(c.next(true)); !strings.Contains(got, `"action":1,`) || c.end() != "" {
+				t.Errorf("parts of %d: got %s, end %q, want the connection to go on", size, got, c.end())
+			}
+		})
+	}
+}
+
 // What is too large and wants no answer ends the connection for good: an SDK would
 // come back and say it again.
 func TestTooLongFrames(t *testing.T) {
@@ -60,7 +93,6 @@ func TestTooLongFrames(t *testing.T) {
 	for name, f := range map[string]ws.Frame{
 		"no answer":  ws.NewTextFrame([]byte(`{"action":10,"channel":"` + large + `"}`)),
 		"no head":    ws.NewTextFrame([]byte(large)),
-		"in parts":   ws.NewFrame(ws.OpText, false, []byte(large)),
 		"very large": {Header: ws.Header{Fin: true, OpCode: ws.OpText, Length: 17 << 20}},
 	} {
 		t.Run(name, func(t *testing.T) {
