@@ -13,7 +13,7 @@ import (
 
 // An explainCommand asks a running gateway why it turned somebody away.
 type explainCommand struct {
-	ID string `arg:"" name:"id" help:"The explain id, or the whole reason of the Close frame: a word and the id."`
+	ID string `arg:"" name:"id" help:"The explain id, or the whole text that ends in it: the reason of a Close frame, or the message of an error of the hub."`
 	adminFlags
 }
 

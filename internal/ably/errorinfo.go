@@ -29,6 +29,18 @@ func Errorf(c Code, format string, args ...any) *ErrorInfo {
 	return e
 }
 
+// Explained returns the error with an explain id at the end of its Message: clients
+// show and log that, and the operator can look the id up. Where there is none, "",
+// it is the same.
+func (i *ErrorInfo) Explained(id string) *ErrorInfo {
+	if id == "" {
+		return i
+	}
+	e := *i
+	e.Message += "; explain id " + id
+	return &e
+}
+
 // Error gives the code and the message.
 func (i *ErrorInfo) Error() string { return fmt.Sprintf("%s (%d)", i.Message, i.Code) }
 

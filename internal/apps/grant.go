@@ -47,8 +47,8 @@ type Grant struct {
 const grantClaim = "grant"
 
 // Grant returns what the credential of an admitted client allows, no more than its
-// key does by now. The identity may come from another verifier than ours: then it is its subject's, by its
-// claim "capability", for the one app that there is.
+// key does by now. The identity may come from another verifier than ours: then it
+// is its subject's, by its claim "capability", for the one app that there is.
 func (r *Registry) Grant(id *usher.Identity) (*Grant, error) {
 	if g, ok := id.Claims[grantClaim].(*Grant); ok {
 		return r.current(g)
@@ -135,8 +135,16 @@ func (g *Grant) Sender(claimed string) (string, *ably.ErrorInfo) {
 }
 
 // Explain returns the words of the Ably wire for an error of a Guard, of its
-// verifiers, or of this package.
+// verifiers, or of this package. With a Guard's they have its explain id.
 func Explain(err error) *ably.ErrorInfo {
+	info := inWords(err)
+	if why, ok := errors.AsType[*usher.Refusal](err); ok {
+		info = info.Explained(why.ID)
+	}
+	return info
+}
+
+func inWords(err error) *ably.ErrorInfo {
 	if info, ok := errors.AsType[*ably.ErrorInfo](err); ok {
 		return info
 	}

@@ -106,5 +106,6 @@ func (t *transport) goodbye(why *usher.Refusal) []byte {
 	default: // The client is as welcome as before.
 		p.Error = ably.Err(ably.Disconnected)
 	}
+	p.Error = p.Error.Explained(why.ID)
 	return frame(t.set.format, p)
 }

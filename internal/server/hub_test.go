@@ -34,7 +34,10 @@ hub:
 type word struct {
 	Action  int
 	Channel string
-	Error   struct{ Code, StatusCode int }
+	Error   struct {
+		Code, StatusCode int
+		Message          string
+	}
 	Details struct{ ClientID string } `json:"connectionDetails"`
 }
 
