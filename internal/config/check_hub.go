@@ -83,12 +83,14 @@ func (k *checker) hubCarriers(p path, h *Hub) {
 	if len(h.Verify)+len(h.Carriers) > 0 && len(h.Apps) > 1 {
 		k.report(p.with("verify"), "is for a hub with one app: such a credential names none")
 	}
-	var verify *Verify
-	if len(h.Verify) > 0 {
-		verify = &Verify{Verify: h.Verify}
-		k.verify(p, &Carrier{Bearer: verify}, &Route{})
-	}
 	r := &Route{Path: "/", InsecureAnyOrigin: len(h.Origins) == 0, Carriers: slices.Clone(h.Carriers)}
+	told := len(k.reports.found)
+	if len(h.Verify) > 0 { // From which a ticket takes its own.
+		tokens := &Carrier{Bearer: &Verify{Verify: h.Verify}}
+		k.verify(p, tokens, &Route{})
+		r.Carriers = append(r.Carriers, tokens)
+	}
+	again := len(k.reports.found) > told // It would be said again.
 	for i, c := range h.Carriers {
 		if c != nil && (c.Query != nil || c.Bearer != nil || c.Basic != nil || c.FirstMessage != nil) {
 			k.report(p.with("carriers", i), "the hub takes this from the SDKs already; put the verifiers in verify, or want ticket, cookie or subprotocol")
@@ -97,11 +99,13 @@ func (k *checker) hubCarriers(p path, h *Hub) {
 		if c != nil && len(h.Origins) == 0 && (c.Cookie != nil || c.Ticket != nil && c.Ticket.Cookie != "") {
 			k.report(p.with("carriers", i), "browsers attach a cookie to what any page starts; want origins beside it")
 		}
+		if c != nil && c.Ticket != nil && len(c.Ticket.Verify) == 0 && len(deskVerifiers(r)) == 0 {
+			k.report(p.with("carriers", i), "who may have a ticket? want verify in it, or hub.verify to take it from")
+		}
 	}
-	if verify != nil { // From which a ticket takes its own.
-		r.Carriers = append(r.Carriers, &Carrier{Bearer: verify})
+	if !again {
+		k.carriers(p.with("carriers"), r)
 	}
-	k.carriers(p.with("carriers"), r)
 }
 
 var isHubID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString

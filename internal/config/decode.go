@@ -154,7 +154,11 @@ func (d *decoder) names(n *node, v reflect.Value, p path) {
 func (d *decoder) section(n *node, v reflect.Value, p path) {
 	if n.kind != mapping && n.kind != null {
 		n.hide() // It may be a secret that should have been in a file.
-		d.wrong(n, p, "got %v, want a map with %s", n.kind, oneOf(keysOf(v.Type()), "and"))
+		keys := oneOf(keysOf(v.Type()), "and")
+		if _, choice := choices[v.Type()]; choice {
+			keys = "one of " + oneOf(choicesOf(v.Type()), "or")
+		}
+		d.wrong(n, p, "got %v, want a map with %s", n.kind, keys)
 		return
 	}
 	fields := fieldsOf(v.Type())

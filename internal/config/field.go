@@ -51,7 +51,7 @@ var choices = map[reflect.Type]string{
 	reflect.TypeFor[SecretSource](): "a secret",
 }
 
-// keysOf are the keys of a section .
+// keysOf are the keys of a section.
 func keysOf(section reflect.Type) []string {
 	var keys []string
 	for _, f := range fieldsOf(section) {
