@@ -49,14 +49,14 @@ func TestDocumentedMetrics(t *testing.T) {
 
 // The configurations of the guide are good.
 func TestDocumentedConfiguration(t *testing.T) {
-	for _, name := range []string{"gateway.md", "login.md", "tokens.md", "own-sessions.md"} {
+	for _, name := range []string{"gateway.md", "hub.md", "login.md", "tokens.md", "own-sessions.md"} {
 		blocks := documented(t, name, "yaml")
 		if len(blocks) == 0 {
 			t.Fatalf("%s: got no configuration, want some", name)
 		}
 		for _, block := range blocks {
 			dir := t.TempDir()
-			for _, file := range []string{"secret", "engine.key", "client-secret"} {
+			for _, file := range []string{"secret", "engine.key", "client-secret", "server.key", "pages.key"} {
 				write(t, dir, file, secret)
 			}
 			if _, err := config.Load(write(t, dir, "usher.yaml", block), nil); err != nil {
