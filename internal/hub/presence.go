@@ -195,10 +195,18 @@ func (c *channel) entered(list []Message, at Position, err error) {
 
 // absentEverywhere has all members of the connection leave.
 func (c *Connection) absentEverywhere() {
+	c.Withdraw(func(string) bool { return false })
+}
+
+// Withdraw has the connection's members leave the channels where may says that it
+// may have none.
+func (c *Connection) Withdraw(may func(channel string) bool) {
 	c.mu.Lock()
 	var list []*channel
 	for ch := range c.present {
-		list = append(list, ch)
+		if !may(ch.name.Channel) {
+			list = append(list, ch)
+		}
 	}
 	c.mu.Unlock()
 	for _, ch := range list {

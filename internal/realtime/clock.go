@@ -14,6 +14,7 @@ import (
 // adopt takes a grant, and looks when its end is near.
 func (t *transport) adopt(g *Grant) {
 	t.grant.Store(g)
+	t.state.conn.Withdraw(func(channel string) bool { return g.may("presence", channel) })
 	now := time.Now()
 	t.tmu.Lock()
 	defer t.tmu.Unlock()

@@ -78,7 +78,11 @@ func (t *transport) reconsider() {
 	}
 	now := t.grant.Load()
 	g, err := t.server.o.Access.Again(t.ctx, now)
-	if err == nil {
+	switch {
+	case err != nil:
+	case g.App != now.App: // The identity is of the one app that there is, which is another by now.
+		err = ably.Errorf(ably.IncompatibleCredential, "the app is another by now")
+	default:
 		g, err = renewed(now, g)
 	}
 	switch why := ably.ErrorOf(err); {

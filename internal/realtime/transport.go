@@ -144,8 +144,16 @@ type reader struct{ t *transport }
 
 // Write takes bytes. It keeps none of p.
 func (r reader) Write(p []byte) (int, error) {
-	t := r.t
-	t.heard.Store(time.Now().UnixNano())
+	r.t.heard.Store(time.Now().UnixNano())
+	n, err := r.t.hear(p)
+	if n == len(p) {
+		r.t.out.calm() // Nobody waits for the turn meanwhile: the client could have less taken from it late.
+	}
+	return n, err
+}
+
+// hear does what the client says in its turn.
+func (t *transport) hear(p []byte) (int, error) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
 	if t.deaf {
@@ -154,7 +162,6 @@ func (r reader) Write(p []byte) (int, error) {
 	err := t.in.take(p, t.frame)
 	switch {
 	case err == nil:
-		t.out.calm()
 		if !t.published {
 			return len(p), errGrown
 		}
