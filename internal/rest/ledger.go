@@ -1,7 +1,8 @@
 package rest
 
 import (
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -116,6 +117,36 @@ func (s *stats) sample(now time.Time) {
 	}
 }
 
+// read returns the statistics of an app in order, and whether there are more.
+func (s *stats) read(app string, unit ably.Unit, sp span, after time.Time) (list ably.StatsList, more bool) {
+	s.sample(time.Now())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list = ably.StatsList{}
+	now := time.Now()
+	buckets := s.ledger(app).units[unit]
+	if !sp.forwards {
+		buckets = slices.Clone(buckets)
+		slices.Reverse(buckets)
+	}
+	for _, b := range buckets {
+		at := b.begin.UnixMilli()
+		switch {
+		case sp.start != 0 && at < sp.start, sp.end != 0 && at > sp.end:
+		case !after.IsZero() && (sp.forwards && !b.begin.After(after) || !sp.forwards && !b.begin.Before(after)):
+		case len(list) == sp.limit:
+			return list, true
+		default:
+			one := &ably.Stats{Interval: unit.Interval(b.begin), Unit: unit, App: app, Entries: maps.Clone(b.counts)}
+			if unit.Begin(now).Equal(b.begin) {
+				one.InProgress = ably.Minute.Interval(now)
+			}
+			list = append(list, one)
+		}
+	}
+	return list, false
+}
+
 // since is what was counted between two readings, by the names of the wire.
 func since(last, now hub.Counts) counts {
 	c := counts{}
@@ -142,7 +173,7 @@ func (s *stats) set(app string, minute time.Time, all counts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.ledger(app)
-	news := counts(all.clone())
+	news := maps.Clone(all)
 	for name, n := range l.find(ably.Minute, minute).counts {
 		if !isPeak(name) {
 			news[name] -= n
@@ -165,6 +196,45 @@ func (l *ledger) add(at time.Time, news counts) {
 	}
 }
 
-func isPeak(name string) bool { return strings.HasSuffix(name, "peak") }
+// find returns the bucket of an interval, which is made if there is none.
+func (l *ledger) find(unit ably.Unit, begin time.Time) *bucket {
+	list := l.units[unit]
+	i, found := slices.BinarySearchFunc(list, begin, func(b *bucket, t time.Time) int { return b.begin.Compare(t) })
+	if found {
+		return list[i]
+	}
+	b := &bucket{begin: begin, counts: make(counts)}
+	list = slices.Insert(list, i, b)
+	if n := len(list) - keeps[unit]; n > 0 {
+		list = slices.Delete(list, 0, n)
+	}
+	l.units[unit] = list
+	return b
+}
 
-func millisText(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+// keeps are how many intervals of a unit are kept: a day and more of minutes, a
+// month and more of hours, a year and more of days.
+var keeps = map[ably.Unit]int{ably.Minute: 1500, ably.Hour: 800, ably.Day: 400, ably.Month: 36}
+
+// A bucket is what was counted in an interval.
+type bucket struct {
+	begin  time.Time
+	counts counts
+}
+
+// counts are numbers by their names. Those that end in "peak" are the highest
+// there was, the others sums.
+type counts map[string]int64
+
+// merge adds what was counted.
+func (c counts) merge(other counts) {
+	for name, n := range other {
+		if isPeak(name) {
+			c[name] = max(c[name], n)
+		} else {
+			c[name] += n
+		}
+	}
+}
+
+func isPeak(name string) bool { return strings.HasSuffix(name, "peak") }
