@@ -38,21 +38,27 @@ var capabilities = map[string]string{
 	"full": `{"*":["*"]}`, "some": `{"can:*":["publish"],"see":["subscribe","presence"],"read":["history"]}`, "group": `{"*":["*"]}`,
 }
 
-func newWorld(t testing.TB, change func(*rest.Options)) *world {
-	t.Helper()
-	w := &world{t: t, hub: hub.New(new(hub.MemoryLog), hub.Options{})}
-	w.registry = apps.NewRegistry(w.hub)
+// setApp makes the app.
+func (w *world) setApp() {
+	w.t.Helper()
 	app := &apps.App{ID: "app"}
 	for id, capability := range capabilities {
 		p, err := usher.NewPermissions("", capability)
 		if err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
 		app.Keys = append(app.Keys, &apps.Key{ID: id, Secret: usher.NewSecret(secret), Permissions: p, Revocable: id == "group"})
 	}
 	if err := w.registry.Set(app); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
+}
+
+func newWorld(t testing.TB, change func(*rest.Options)) *world {
+	t.Helper()
+	w := &world{t: t, hub: hub.New(new(hub.MemoryLog), hub.Options{})}
+	w.registry = apps.NewRegistry(w.hub)
+	w.setApp()
 	sessions := new(usher.Sessions)
 	authority := apps.NewAuthority(w.registry, new(usher.MemorySpender), sessions)
 	o := rest.Options{Registry: w.registry, Authority: authority, Log: slog.New(slog.DiscardHandler)}

@@ -29,6 +29,7 @@ type stats struct {
 
 // A ledger is what one app has done.
 type ledger struct {
+	app      *hub.App   // Whose it is: one that is made with its id begins anew.
 	last     hub.Counts // As they were when they were read last.
 	requests counts     // Since then.
 	units    map[ably.Unit][]*bucket
@@ -58,9 +59,9 @@ func (s *stats) stop() {
 
 // ledger returns that of an app. Callers hold mu.
 func (s *stats) ledger(app string) *ledger {
-	l := s.ledgers[app]
-	if l == nil {
-		l = &ledger{requests: make(counts), units: make(map[ably.Unit][]*bucket)}
+	is, l := s.registry.App(app), s.ledgers[app]
+	if l == nil || l.app != is {
+		l = &ledger{app: is, requests: make(counts), units: make(map[ably.Unit][]*bucket)}
 		s.ledgers[app] = l
 	}
 	return l
@@ -105,7 +106,7 @@ func (s *stats) sample(now time.Time) {
 		}
 	}
 	for _, app := range all {
-		if app == nil { // It was removed just now.
+		if app == nil || app != s.registry.App(app.ID()) { // It was removed just now.
 			continue
 		}
 		l, counted := s.ledger(app.ID()), app.Counts()

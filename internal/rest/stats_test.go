@@ -42,6 +42,21 @@ func TestStats(t *testing.T) {
 	})
 }
 
+// An app that is made with the id of one that is no more has done nothing yet,
+// however soon it comes.
+func TestStatsOfAnotherApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		publish := ask{"full", "POST", "/channels/c/messages", `[{"data":"four"},{"data":"four"}]`, false, nil}
+		w.want(publish, 201, `.*`)
+		time.Sleep(70 * time.Second)
+		w.registry.Remove("app")
+		w.setApp()
+		w.want(ask{"full", "POST", "/channels/c/messages", `[{"data":"four"}]`, false, nil}, 201, `.*`)
+		w.want(ask{"full", "GET", "/stats", "", false, nil}, 200, `\[\{"intervalId":"2000-01-01:00:01",[^{]*\{[^}]*"messages.inbound.all.messages.count":1,[^}]*\}\}\]`)
+	})
+}
+
 // What the SDKs' tests put in shows with its sums, once however often they say it,
 // and to clients of old versions in the old form.
 func TestStatsFixtures(t *testing.T) {
