@@ -63,6 +63,15 @@ func (f *adminFlags) call(ctx context.Context, method, what string, body, to any
 	return err
 }
 
+// remove removes what is at path, and says so of it by its name.
+func (f *adminFlags) remove(ctx context.Context, stdout io.Writer, path, name string) error {
+	if err := f.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(stdout, "%s is removed\n", printable(name))
+	return err
+}
+
 // baseURL reads the URL of a listener.
 func baseURL(flag, text string) (*url.URL, error) {
 	u, err := url.Parse(text)

@@ -162,11 +162,7 @@ func (c *appKeysDeleteCommand) Run(ctx context.Context, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
-	if err := c.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(stdout, "%s is removed\n", printable(c.Key))
-	return err
+	return c.remove(ctx, stdout, path, c.Key)
 }
 
 // appKeyPath is where the key called name, app.id, is. A whole key in place of its

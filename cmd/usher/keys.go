@@ -225,11 +225,7 @@ func (c *keysDeleteCommand) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := c.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(stdout, "%s is removed\n", printable(c.ID))
-	return err
+	return c.remove(ctx, stdout, path, c.ID)
 }
 
 // keyPath is where a key is. A whole key in place of its id must go no further:

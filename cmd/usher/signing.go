@@ -90,9 +90,5 @@ func (c *signingDeleteCommand) Run(ctx context.Context, stdout io.Writer) error 
 	if c.ID == "" {
 		return usagef("want the id of a signing key")
 	}
-	if err := c.call(ctx, http.MethodDelete, "signing-keys/"+url.PathEscape(c.ID), nil, nil); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(stdout, "%s is removed\n", printable(c.ID))
-	return err
+	return c.remove(ctx, stdout, "signing-keys/"+url.PathEscape(c.ID), c.ID)
 }
