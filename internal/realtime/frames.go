@@ -166,21 +166,23 @@ const maxHead = 10
 
 // newFrame returns a frame of the server's, whose payload write appends.
 func newFrame(op ws.OpCode, write func(b []byte) []byte) []byte {
-	b := write(make([]byte, maxHead, 256))
-	n := len(b) - maxHead
-	var head [maxHead]byte
-	h := append(head[:0], 0x80|byte(op))
+	buf, _ := payloads.Get().(*[]byte)
+	defer payloads.Put(buf)
+	payload := write((*buf)[:0])
+	if cap(payload) <= writeSize {
+		*buf = payload
+	}
+	n := len(payload)
+	b := append(make([]byte, 0, maxHead+n), 0x80|byte(op))
 	switch {
 	case n < 126:
-		h = append(h, byte(n))
+		b = append(b, byte(n))
 	case n <= 0xffff:
-		h = binary.BigEndian.AppendUint16(append(h, 126), uint16(n))
+		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
 	default:
-		h = binary.BigEndian.AppendUint64(append(h, 127), uint64(n))
+		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
 	}
-	b = b[maxHead-len(h):]
-	copy(b, h)
-	return b
+	return append(b, payload...)
 }
 
 // control returns a control frame.
