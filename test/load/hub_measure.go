@@ -97,27 +97,32 @@ func (b *bench) fanOut(c contender, r *running, n int, load epoll.Load) (sample,
 	return s, nil
 }
 
-// measureOneToOne has channels of two, each with one message under way.
-func measureOneToOne(_ context.Context, b *bench, c contender, r *running) (sample, error) {
-	n := min(1000, max(1, b.connections/2))
-	load := epoll.Load{Each: max(1, b.exchanges/n), Window: 1}
-	_, all, err := b.hubRequests(c, 2*n, func(i int) string {
-		if i%2 == 0 {
-			return fmt.Sprintf("pair-%04d", (i-warming)/2)
+// measureOneToOne has channels of two, each with so many messages under way.
+func measureOneToOne(underWay int) func(context.Context, *bench, contender, *running) (sample, error) {
+	return func(_ context.Context, b *bench, c contender, r *running) (sample, error) {
+		n := min(1000, max(1, b.connections/2))
+		load := epoll.Load{Each: max(1, underWay*b.exchanges/n), Window: underWay}
+		_, all, err := b.hubRequests(c, 2*n, func(i int) string {
+			if i%2 == 0 {
+				return pair((i - warming) / 2)
+			}
+			return ""
+		})
+		if err != nil {
+			return nil, err
 		}
-		return ""
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i := range all {
-		all[i].Channel = i / 2
-		if i%2 == 1 {
-			all[i].Publishes = c.publishes(fmt.Sprintf("pair-%04d", i/2), load.Each)
+		for i := range all {
+			all[i].Channel = i / 2
+			if i%2 == 1 {
+				all[i].Publishes = c.publishes(pair(i/2), load.Each)
+			}
 		}
+		return b.publish(c, r, all, load, n*load.Each)
 	}
-	return b.publish(c, r, all, load, n*load.Each)
 }
+
+// pair is the channel of two.
+func pair(i int) string { return fmt.Sprintf("pair-%04d", i) }
 
 // warmingUp is what part of the messages that are measured comes before them.
 const warmingUp = 5
