@@ -37,53 +37,99 @@ func (r *rate) spend(n int, each, ahead time.Duration) bool {
 	}
 }
 
-// Rates are rates by name, for who holds clients to rates of their own. The zero
-// value has seen nothing. Those that have nothing due are forgotten, so that it
-// holds no more names than were counted within a few seconds.
+// Rates are rates by holder and name, for who holds clients to rates of their own.
+// The zero value has seen nothing. Those that have nothing due are forgotten.
 type Rates struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	by   map[string]*rate
-	full int // How many names there are when it is looked for what can be forgotten.
+	by    map[string]*holder
+	swept time.Time
 }
 
-// minRates is how many names are held before it is looked for what can be
-// forgotten.
-const minRates = 64
+// A holder has the rates of one holder by their names.
+type holder struct {
+	by    map[string]*rate
+	swept time.Time
+}
 
-// Take reports whether n more of a name may come now, where perSecond may, which
-// may be less than one: twice as many at once, and one in any case. Where that is
-// 0 or less none may. Those that may not are not counted.
-func (r *Rates) Take(name string, n int, perSecond float64) bool {
+const (
+	// minRates is how many names or holders there are before it is looked for those
+	// that can be forgotten, once in sweepEvery.
+	minRates = 64
+	// maxNames bounds the names of one holder that have something due, which low
+	// rates have for long. More are refused.
+	maxNames = 1024
+	// maxHolders bounds the holders. Beyond it any of them gives way: one alone must
+	// not have others refused.
+	maxHolders = 1 << 16
+)
+
+// Take reports whether n more of a holder's name may come now, where perSecond may,
+// which may be less than one: twice as many at once, and one in any case. Where that
+// is 0 or less none may, nor for one more name where the holder has 1024 with
+// something due. Those that may not are not counted.
+func (r *Rates) Take(of, name string, n int, perSecond float64) bool {
 	if perSecond <= 0 {
 		return false
 	}
 	const longest = 24 * time.Hour
 	each := time.Duration(min(float64(time.Second)/perSecond, float64(longest)))
+	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.by[name]
-	if one == nil {
-		r.forget()
-		one = new(rate)
-		r.by[name] = one
-	}
-	return one.spend(n, each, max(2*time.Second, each))
+	one := r.holder(of, now).rate(name, now)
+	return one != nil && one.spend(n, each, max(2*time.Second, each))
 }
 
-// forget makes room, where there are many names. Callers hold mu.
-func (r *Rates) forget() {
-	if r.by == nil {
-		r.by = make(map[string]*rate)
+// holder returns that of a name. Callers hold mu.
+func (r *Rates) holder(of string, now time.Time) *holder {
+	if h := r.by[of]; h != nil {
+		return h
 	}
-	if len(r.by) < max(r.full, minRates) {
-		return
-	}
-	now := time.Now().UnixNano()
-	for name, one := range r.by {
-		if one.due.Load() <= now {
-			delete(r.by, name)
+	if len(r.by) >= minRates && now.Sub(r.swept) >= sweepEvery {
+		r.swept = now
+		for other, h := range r.by {
+			if h.forget(now); len(h.by) == 0 {
+				delete(r.by, other)
+			}
 		}
 	}
-	r.full = 2 * len(r.by)
+	if len(r.by) >= maxHolders {
+		for other := range r.by {
+			delete(r.by, other)
+			break
+		}
+	}
+	if r.by == nil {
+		r.by = make(map[string]*holder)
+	}
+	h := &holder{by: make(map[string]*rate, 1)}
+	r.by[of] = h
+	return h
+}
+
+// rate returns that of a name, or nil where there are too many.
+func (h *holder) rate(name string, now time.Time) *rate {
+	if one := h.by[name]; one != nil {
+		return one
+	}
+	if len(h.by) >= minRates && now.Sub(h.swept) >= sweepEvery {
+		h.forget(now)
+	}
+	if len(h.by) >= maxNames {
+		return nil
+	}
+	one := new(rate)
+	h.by[name] = one
+	return one
+}
+
+// forget drops the names that have nothing due.
+func (h *holder) forget(now time.Time) {
+	h.swept = now
+	for name, one := range h.by {
+		if one.due.Load() <= now.UnixNano() {
+			delete(h.by, name)
+		}
+	}
 }

@@ -29,7 +29,7 @@ func TestRates(t *testing.T) {
 		took := make([]int, len(tests))
 		for i, tt := range tests {
 			for range 10 {
-				if r.Take(tt.name, 1, tt.perSecond) {
+				if r.Take("me", tt.name, 1, tt.perSecond) {
 					took[i]++
 				}
 			}
@@ -41,7 +41,7 @@ func TestRates(t *testing.T) {
 		for range 20 {
 			time.Sleep(time.Second)
 			for i, tt := range tests {
-				if r.Take(tt.name, 1, tt.perSecond) {
+				if r.Take("me", tt.name, 1, tt.perSecond) {
 					took[i]++
 				}
 			}
@@ -51,15 +51,46 @@ func TestRates(t *testing.T) {
 				t.Errorf("%s: got %d of one a second, want %d", tt.name, took[i], tt.later)
 			}
 		}
-		if r.Take("large", 5, 2) {
+		if r.Take("me", "large", 5, 2) {
 			t.Error("got five at once where two may come in a second, want them refused")
 		}
 		// Who uses many names does not get a fresh start by that.
 		for i := range 10_000 {
-			r.Take(fmt.Sprint(i), 1, 1)
+			r.Take("me", fmt.Sprint(i), 1, 1)
 		}
-		if r.Take("one in a year", 1, 1e-9) {
+		if r.Take("me", "one in a year", 1, 1e-9) {
 			t.Error("got another one after many names, want what is due not forgotten")
+		}
+	})
+}
+
+// Low rates are known for long, and so one holder has so many of them; nobody else
+// suffers from that.
+func TestRatesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r hub.Rates
+		took := func(holder string, names int, perSecond float64) (n int) {
+			for i := range names {
+				if r.Take(holder, fmt.Sprint(i), 1, perSecond) {
+					n++
+				}
+			}
+			return n
+		}
+		if got := took("me", 5000, 0.001); got != 1024 {
+			t.Errorf("got %d names taken, want 1024", got)
+		}
+		if got := took("you", 1000, 0.001); got != 1000 {
+			t.Errorf("got %d names of another taken, want all", got)
+		}
+		time.Sleep(1001 * time.Second)
+		if got := took("me", 5000, 0.001); got != 1024 {
+			t.Errorf("got %d names taken once nothing is due, want 1024", got)
+		}
+		for i := range 1 << 17 {
+			if !r.Take(fmt.Sprint(i), "", 1, 0.001) {
+				t.Fatal("got one refused since there are many")
+			}
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (g *Grant) within(rates *hub.Rates, channel string, n int) bool {
 		return true
 	}
 	perSecond, limited := g.Claims.MaxRate(channel)
-	return !limited || rates.Take(channel, n, perSecond)
+	return !limited || rates.Take(ofToken, channel, n, perSecond)
 }
 
 // Options say how a Server works.

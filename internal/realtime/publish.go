@@ -63,7 +63,7 @@ func (t *transport) floods(n int) bool {
 	if rate <= 0 { // What was refused was the token's.
 		rate = 1000
 	}
-	return !t.state.rates.Take(refusals, min(n, rate), floodFactor*float64(rate))
+	return !t.state.rates.Take(ofRefusals, "", min(n, rate), floodFactor*float64(rate))
 }
 
 // flooded ends a connection whose client wants more answers than are owed at once.

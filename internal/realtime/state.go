@@ -33,8 +33,8 @@ type state struct {
 	over      bool
 }
 
-// refusals is no channel's name.
-const refusals = ""
+// The rates of a connection are what its token limits, and what it is refused.
+const ofToken, ofRefusals = "token", "refusals"
 
 // newKey gives the connection a new key. It can be resumed by old still, which
 // it was resumed by, if it was.

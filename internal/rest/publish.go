@@ -56,7 +56,7 @@ func (c *call) publishTo(name string, list ably.Messages) (*ably.Published, erro
 		}
 		p.ConnectionID = connection
 	}
-	if perSecond, limited := c.grant.Claims.MaxRate(name); limited && !c.server.rates.Take(c.grant.Holder+"\x00"+name, len(list), perSecond) {
+	if perSecond, limited := c.grant.Claims.MaxRate(name); limited && !c.server.rates.Take(c.grant.Holder, name, len(list), perSecond) {
 		return nil, ably.Err(ably.ConnectionRateLimited)
 	}
 	receipt, err := c.app.Publish(c.r.Context(), c.grant.Key, p)
