@@ -57,12 +57,3 @@ func ParseChannelName(s string) (ChannelName, *ErrorInfo) {
 	}
 	return c, nil
 }
-
-// Namespace is what stands before the first colon of a channel's name, or "".
-func Namespace(channel string) string {
-	namespace, _, found := strings.Cut(channel, ":")
-	if !found {
-		return ""
-	}
-	return namespace
-}

@@ -42,14 +42,6 @@ func TestChannelName(t *testing.T) {
 	}
 }
 
-func TestNamespace(t *testing.T) {
-	for in, want := range map[string]string{"room": "", "persisted:x:y": "persisted", "a:": "a"} {
-		if got := ably.Namespace(in); got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestChannelOptions(t *testing.T) {
 	all := ably.OccupancyMetrics(255)
 	tests := []struct {

@@ -26,31 +26,24 @@ const (
 	BadExtras              Code = 40032
 	TooManyMessages        Code = 40034
 	ForcedNack             Code = 40099
-	Unauthorized           Code = 40100
 	BadCredential          Code = 40101
 	IncompatibleCredential Code = 40102
 	TLSRequired            Code = 40103
 	BadTokenTimestamp      Code = 40104
 	NonceReplayed          Code = 40105
-	KeyError               Code = 40130
-	KeyRevoked             Code = 40131
-	KeyExpired             Code = 40132
 	WrongKey               Code = 40133
 	TokenError             Code = 40140
 	TokenRevoked           Code = 40141
 	TokenExpired           Code = 40142
 	TokenUnknown           Code = 40143
 	BadJWT                 Code = 40144
-	BadToken               Code = 40145
 	NotPermitted           Code = 40160
-	ClientIDRequired       Code = 40161
 	RevocationNeedsKey     Code = 40162
 	RevocationDisabled     Code = 40163
 	ModeMissing            Code = 40165
 	Forbidden              Code = 40300
 	NotFound               Code = 40400
 	UnknownKey             Code = 40400
-	MethodNotAllowed       Code = 40500
 	RateLimited            Code = 42910
 	ConnectionRateLimited  Code = 42911
 	TooManyRequests        Code = 42914
@@ -59,16 +52,11 @@ const (
 	TimedOut               Code = 50003
 	Unavailable            Code = 50005
 	Disconnected           Code = 80003
-	ConnectionLost         Code = 80008
-	ConnectionSuperseded   Code = 80016
 	ConnectionUnknown      Code = 80018
-	ChannelFailed          Code = 90000
 	ChannelWrongState      Code = 90001
 	ContinuityLost         Code = 90003
-	BacklogLost            Code = 90004
 	TooManyChannels        Code = 90010
 	PresenceNeedsClientID  Code = 91000
-	PresenceNotEntered     Code = 91002
 	TooManyMembers         Code = 91003
 	MutationDisabled       Code = 93002
 )
@@ -97,30 +85,23 @@ var codes = []codeEntry{
 	{BadExtras, 400, "invalid message extras"},
 	{TooManyMessages, 400, "too many messages in one publish"},
 	{ForcedNack, 400, "refused, as was asked for"},
-	{Unauthorized, 401, "unauthorized"},
 	{BadCredential, 401, "invalid credentials"},
 	{IncompatibleCredential, 401, "incompatible credentials"},
 	{TLSRequired, 401, "basic authentication needs TLS"},
 	{BadTokenTimestamp, 401, "the timestamp of the token request is outside the window"},
 	{NonceReplayed, 401, "the nonce of the token request was used before"},
-	{KeyError, 401, "key error"},
-	{KeyRevoked, 401, "the key was revoked"},
-	{KeyExpired, 401, "the key has expired"},
 	{WrongKey, 401, "the key does not match"},
 	{TokenError, 401, "token error"},
 	{TokenRevoked, 401, "the token was revoked"},
 	{TokenExpired, 401, "the token has expired"},
 	{TokenUnknown, 401, "the token is not recognized"},
 	{BadJWT, 401, "invalid JWT format"},
-	{BadToken, 401, "invalid token format"},
 	{NotPermitted, 401, "not permitted with the given capability"},
-	{ClientIDRequired, 401, "a client id is required"},
 	{RevocationNeedsKey, 401, "revoking tokens needs the API key"},
 	{RevocationDisabled, 401, "the key does not allow that its tokens are revoked"},
 	{ModeMissing, 400, "the channel was attached without the mode that this needs"},
 	{Forbidden, 403, "forbidden"},
 	{NotFound, 404, "not found"},
-	{MethodNotAllowed, 405, "method not allowed"},
 	{RateLimited, 429, "rate limit exceeded"},
 	{ConnectionRateLimited, 429, "rate limit of the connection exceeded"},
 	{TooManyRequests, 429, "too many requests"},
@@ -129,16 +110,11 @@ var codes = []codeEntry{
 	{TimedOut, 500, "timed out"},
 	{Unavailable, 503, "service unavailable"},
 	{Disconnected, 400, "disconnected"},
-	{ConnectionLost, 400, "the state of the connection is no longer kept"},
-	{ConnectionSuperseded, 400, "the connection goes on over another transport"},
 	{ConnectionUnknown, 400, "invalid or unknown connection key"},
-	{ChannelFailed, 400, "channel operation failed"},
 	{ChannelWrongState, 400, "channel operation failed: wrong state"},
 	{ContinuityLost, 404, "messages since the given serial are no longer kept"},
-	{BacklogLost, 404, "the given serial is not known"},
 	{TooManyChannels, 400, "too many channels on one connection"},
 	{PresenceNeedsClientID, 400, "presence needs a client id"},
-	{PresenceNotEntered, 400, "the client is not present"},
 	{TooManyMembers, 400, "the channel has as many members as it may"},
 	{MutationDisabled, 400, "mutable messages are not enabled"},
 }

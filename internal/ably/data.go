@@ -36,7 +36,7 @@ func (d Data) Binary() bool { return d.kind == dataBinary }
 // Content is the text or the bytes.
 func (d Data) Content() string { return d.content }
 
-// decodeData reads the member "data". What is neither text nor bytes nor an
+// data reads the member "data". What is neither text nor bytes nor an
 // object is a problem; an object is the text of its JSON, and is marked so once
 // the encoding is known: see settle.
 func (d *decoder) data() (data Data, object bool) {

@@ -92,18 +92,3 @@ func TestBrokenText(t *testing.T) {
 		t.Errorf("got %v and %v for a broken name in extras", err, m.Check())
 	}
 }
-
-func TestFrame(t *testing.T) {
-	f := ably.NewFrame(&ably.ProtocolMessage{Action: ably.ActionMessage, Channel: "c"})
-	for range 2 {
-		if got, want := string(f.Bytes(ably.JSON)), `{"action":15,"channel":"c"}`; got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-		if got, want := string(f.Bytes(ably.Msgpack)), "\x82\xa6action\x0f\xa7channel\xa1c"; got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	if first, again := f.Bytes(ably.JSON), f.Bytes(ably.JSON); &first[0] != &again[0] {
-		t.Error("got two copies, want one that is shared")
-	}
-}

@@ -9,8 +9,6 @@ type Format uint8
 const (
 	JSON Format = iota
 	Msgpack
-
-	formats = 2
 )
 
 // String returns the name that the query parameter "format" has for it.
