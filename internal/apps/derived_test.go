@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
 	"github.com/usher-ws/usher/internal/apps"
 )
@@ -118,6 +119,29 @@ func TestRequestTokenLives(t *testing.T) {
 			if err != nil || time.Until(id.Expires) != want || d.Expires != id.Expires.UnixMilli() {
 				t.Errorf("%v: got %+v of %+v, %v, want %v more", ttl, id, d, err, want)
 			}
+		}
+	})
+}
+
+// A key whose tokens could not be taken back may be changed: what they opened before
+// is taken back then, too.
+func TestRevokeFromBeforeItCould(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		id, err := w.verify(t, "query", of(full, map[string]any{"x-ably-capability": `{"room":["subscribe"]}`}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := &apps.Key{ID: "full", Secret: usher.NewSecret(secret), Permissions: permissions(t, `{"*":["*"]}`), Revocable: true}
+		if err := w.registry.Set(&apps.App{ID: "app", Keys: []*apps.Key{key}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if _, err := w.Revoke(t.Context(), full, &ably.RevokeRequest{Targets: []string{"channel:room"}}, w.grant(t, full+":"+secret)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.sessions.Renew(t.Context(), id); !coded(err, ably.TokenRevoked) {
+			t.Errorf("got %v, want it taken back", err)
 		}
 	})
 }

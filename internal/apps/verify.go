@@ -186,9 +186,7 @@ func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, erro
 		id.Session = revocationSession(g.Group)
 	}
 	id = identity(g, id)
-	if key.Revocable {
-		id.Claims["groups"] = g.lineage.groups
-	}
+	id.Claims["groups"] = g.lineage.groups // Also where the key does not let them be taken back: it may by and by.
 	return id, nil
 }
 
