@@ -173,7 +173,7 @@ func (d *decoder) section(n *node, v reflect.Value, p path) {
 		switch {
 		case !ok:
 			m.value.hide()
-			d.reports.add(m.at, at, "unknown key%s", d.hint(m.key, v.Type()))
+			d.reports.add(m.at, at, "unknown key%s", d.hint(m.key, v.Type(), p))
 		case !d.twice(seen, m, at):
 			d.decode(m.value, v.Field(f.index), at)
 			d.bounds(f, m.value, v.Field(f.index), at)
@@ -201,10 +201,13 @@ func (d *decoder) twice(seen map[string]place, m member, p path) bool {
 }
 
 // hint says which key may have been meant.
-func (d *decoder) hint(key string, section reflect.Type) string {
+func (d *decoder) hint(key string, section reflect.Type, p path) string {
 	keys := keysOf(section)
 	if hint := didYouMean(key, keys); hint != "" {
 		return hint
+	}
+	if places := below(key, section, p); len(places) == 1 {
+		return "; it is a key of " + places[0].String()
 	}
 	return "; known here: " + strings.Join(keys, ", ")
 }

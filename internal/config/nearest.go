@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
 
 // didYouMean returns a hint for a name that is none of those that are known, or
 // "" where none of them is near.
@@ -15,6 +19,28 @@ func didYouMean(name string, known []string) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
+}
+
+// below returns the sections of a section, at p, that have a key. One of a map is
+// called NAME there, and one of a list is its first.
+func below(key string, section reflect.Type, p path) (places []path) {
+	for _, f := range fieldsOf(section) {
+		at, t := p.with(f.key), elem(f.typ)
+		switch t.Kind() {
+		case reflect.Map:
+			at, t = at.with("NAME"), elem(t.Elem())
+		case reflect.Slice:
+			at, t = at.with(0), elem(t.Elem())
+		}
+		if !isSection(t) {
+			continue
+		}
+		if slices.Contains(keysOf(t), key) {
+			places = append(places, at)
+		}
+		places = append(places, below(key, t, at)...)
+	}
+	return places
 }
 
 // editDistance counts the letters that must be put in, left out, changed or
