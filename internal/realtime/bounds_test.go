@@ -334,6 +334,14 @@ func TestTextFrames(t *testing.T) {
 					t.Errorf("client %d: got %s for %q, want %s", i, got, step.data, step.want)
 				}
 			}
+			for _, text := range []string{"", "{", "null", strings.Repeat("[", 1000)} {
+				if err := ws.WriteFrame(c.conn, ws.MaskFrame(ws.NewTextFrame([]byte(text)))); err != nil {
+					t.Fatal(err)
+				}
+				if got := jsonOf(c.next(false)); !strings.Contains(got, `"channel":""`) || !strings.Contains(got, `"code":40000`) {
+					t.Errorf("client %d: got %s for %.9q, want an ERROR 40000 of no channel", i, got, text)
+				}
+			}
 			if got := c.end(); got != "" {
 				t.Errorf("client %d: got end %q", i, got)
 			}

@@ -211,7 +211,9 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 	}
 	p := new(ably.ProtocolMessage)
 	if err := ably.Decode(t.format(op), payload, p); err != nil {
-		return t.fail(ably.ErrorOf(err))
+		// Of no channel that is known, and not of the connection: it goes on.
+		t.channelError("", ably.ErrorOf(err))
+		return nil
 	}
 	return t.handle(p)
 }
