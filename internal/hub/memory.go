@@ -16,7 +16,8 @@ type MemoryLog struct {
 	// Kept, and of others. Default: 2 minutes and 24 hours.
 	Brief, Kept time.Duration
 	// MaxBytes is how much it holds at most: beyond it a channel's oldest entries
-	// make room for its newest. Default: 256 MiB.
+	// make room for its newest, and those of one that has much for others'.
+	// Default: 256 MiB.
 	MaxBytes int64
 
 	longer atomic.Int64 // Kept, if more than that: see Keep.
@@ -63,6 +64,7 @@ type memoryShard struct {
 // A memoryChannel is the log of one channel. Its shard's lock guards it.
 type memoryChannel struct {
 	after     Position // All entries after it are here.
+	bytes     int64
 	entries   []*Entry
 	keys      map[string]Position
 	order     []repeat // Of keys, the oldest first.
@@ -132,19 +134,20 @@ func (m *MemoryLog) append(s *memoryShard, e *Entry) (Position, error) {
 	}
 	size := int64(e.size())
 	known := repeat{key, now.UnixMilli()}
-	for s.bytes+size+known.size() > m.MaxBytes/memoryShards {
-		switch {
-		case len(c.order) > 4*len(c.entries): // Else keys would leave no room for entries.
-			s.forget(c, 1)
-		case len(c.entries) > 0:
-			s.drop(c, 1)
-		default:
-			return 0, ErrFull
+	room := m.MaxBytes / memoryShards
+	if size+known.size() > room {
+		return 0, ErrFull
+	}
+	for s.bytes+size+known.size() > room {
+		if c.bytes >= s.bytes/int64(len(s.channels)) {
+			s.yield(c)
+		} else { // Who publishes much to some must not have others refused.
+			s.yield(s.largest())
 		}
 	}
 	s.last = max(s.last+1, Position(now.UnixMicro()))
 	e.Stamp(s.last, known.time)
-	s.bytes += size + known.size()
+	s.count(c, size+known.size())
 	c.entries = append(c.entries, e)
 	c.keys[key] = e.Position
 	c.order = append(c.order, known)
@@ -157,10 +160,35 @@ func (m *MemoryLog) append(s *memoryShard, e *Entry) (Position, error) {
 	return e.Position, nil
 }
 
+// count notes n bytes more of a channel. Callers hold mu.
+func (s *memoryShard) count(c *memoryChannel, n int64) {
+	s.bytes += n
+	c.bytes += n
+}
+
+// yield has a channel that holds something hold less. Callers hold mu.
+func (s *memoryShard) yield(c *memoryChannel) {
+	if len(c.order) > 4*len(c.entries) { // Else keys would leave no room for entries.
+		s.forget(c, 1)
+	} else {
+		s.drop(c, 1)
+	}
+}
+
+// largest is the channel that holds the most. Callers hold mu.
+func (s *memoryShard) largest() (most *memoryChannel) {
+	for _, c := range s.channels {
+		if most == nil || c.bytes > most.bytes {
+			most = c
+		}
+	}
+	return most
+}
+
 // drop forgets the n oldest entries. Callers hold mu.
 func (s *memoryShard) drop(c *memoryChannel, n int) {
 	for _, e := range c.entries[:n] {
-		s.bytes -= int64(e.size())
+		s.count(c, -int64(e.size()))
 		c.after = e.Position
 	}
 	clear(c.entries[:n])
@@ -170,7 +198,7 @@ func (s *memoryShard) drop(c *memoryChannel, n int) {
 // forget forgets the n oldest keys. Callers hold mu.
 func (s *memoryShard) forget(c *memoryChannel, n int) {
 	for _, r := range c.order[:n] {
-		s.bytes -= r.size()
+		s.count(c, -r.size())
 		delete(c.keys, r.key)
 	}
 	clear(c.order[:n])

@@ -97,6 +97,31 @@ func TestMemoryLogIsBounded(t *testing.T) {
 	}
 }
 
+// Who fills the log with one channel has nobody else's refused, and loses that
+// channel's oldest for them.
+func TestMemoryLogHasRoomForOthers(t *testing.T) {
+	l := &hub.MemoryLog{MaxBytes: 16 * 100_000}
+	text := strings.Repeat("x", 10_000)
+	for i := range 1000 { // Some in each of its parts.
+		n := hub.Name{App: "evil", Channel: fmt.Sprint(i % 100)}
+		hubtest.Append(t, l, hubtest.Entry(n, fmt.Sprint(i), text))
+	}
+	for i := range 100 {
+		n := hub.Name{App: "good", Channel: fmt.Sprint(i)}
+		for _, id := range []string{"1", "2"} {
+			if _, err := hubtest.TryAppend(l, hubtest.Entry(n, id, "small")); err != nil {
+				t.Fatalf("got %v, want room for what others publish", err)
+			}
+		}
+	}
+	for i := range 100 {
+		n := hub.Name{App: "good", Channel: fmt.Sprint(i)}
+		if list, err := l.Read(t.Context(), n, hub.Range{Limit: 3}); err != nil || len(list) != 2 {
+			t.Errorf("got %d entries and %v of a small channel, want what was published", len(list), err)
+		}
+	}
+}
+
 func TestPosition(t *testing.T) {
 	p := hub.Position(1764484948123456)
 	const serial = "01764484948123-456@usher:007"
