@@ -91,7 +91,8 @@ func (d *hubDoor) inClear(r *http.Request) bool {
 // ServeHTTP lets in what needs no credential, and has the Guard judge the others.
 func (d *hubDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.inClear(r) {
-		d.kept.log.Debug("api key refused over plain HTTP")
+		addr, _ := d.route.guard.Client(r)
+		d.kept.log.Debug("api key refused over plain HTTP", "client", networkOf(addr))
 		d.deny(w, r, ably.Errorf(ably.TLSRequired, "this server takes API keys over TLS only; its operator can say otherwise (hub.insecure_plain_keys)"))
 		return
 	}
