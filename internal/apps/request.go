@@ -121,7 +121,7 @@ func grantToken(name string, key *Key, r *ably.TokenRequest, by *Grant, now time
 		return nil, ably.Errorf(ably.BadRequest, "client id and capability are too large for a token")
 	}
 	return &ably.TokenDetails{
-		Token: text, KeyName: name, Issued: now.UnixMilli(), Expires: expires.UnixMilli(),
+		Token: text, KeyName: name, Issued: expires.Add(-ttl).UnixMilli(), Expires: expires.UnixMilli(),
 		Capability: allowed.Capability(), ClientID: clientID,
 	}, nil
 }

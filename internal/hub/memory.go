@@ -139,7 +139,7 @@ func (m *MemoryLog) append(s *memoryShard, e *Entry) (Position, error) {
 		return 0, ErrFull
 	}
 	for s.bytes+size+known.size() > room {
-		if c.bytes >= s.bytes/int64(len(s.channels)) {
+		if c.bytes > 0 && c.bytes >= s.bytes/int64(len(s.channels)) {
 			s.yield(c)
 		} else { // Who publishes much to some must not have others refused.
 			s.yield(s.largest())
