@@ -12,7 +12,8 @@ const stuckAfter = 2 * time.Millisecond
 // writers write to clients, one after the other. They are as many as run at one
 // time: a goroutine for each client that something is for would have its stack
 // to make and to grow, for every message. Where all of them are stuck in writes,
-// they count no more, until they are not, and others take their places.
+// they count no more, until they are not, and as many again take their places: so
+// a thousand clients that take nothing hold up others for a few ticks.
 type writers struct {
 	most  int // How many write, beside those that are stuck.
 	timer *time.Timer
@@ -41,19 +42,19 @@ func (w *writers) add(o *outbox) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queue = append(w.queue, o)
-	w.begin()
+	if w.working-w.stuck < w.most {
+		w.begin()
+	}
 	if !w.watched {
 		w.watched, w.seen = true, w.taken
 		w.timer.Reset(stuckAfter)
 	}
 }
 
-// begin has one more write, if there may be. Callers hold mu.
+// begin has one more write. Callers hold mu.
 func (w *writers) begin() {
-	if w.working-w.stuck < w.most {
-		w.working++
-		go w.work()
-	}
+	w.working++
+	go w.work()
 }
 
 // work writes as long as anybody waits.
@@ -92,7 +93,9 @@ func (w *writers) watch() {
 	}
 	if w.taken == w.seen {
 		w.stuck, w.lost = w.working, w.taken
-		w.begin()
+		for range min(w.working, len(w.queue)) {
+			w.begin()
+		}
 	}
 	w.seen = w.taken
 	w.timer.Reset(stuckAfter)
