@@ -12,7 +12,7 @@ import (
 	"github.com/usher-ws/usher/internal/lexicon"
 )
 
-// opcodes are the frames that the formats come in.
+// opcode is that of the frames that a format comes in.
 func opcode(f ably.Format) ws.OpCode {
 	if f == ably.Msgpack {
 		return ws.OpBinary
