@@ -88,15 +88,24 @@ func (d *hubDoor) inClear(r *http.Request) bool {
 	return scheme != "https" && addr.IsValid() && !addr.Unmap().IsLoopback() && apps.BringsKey(r)
 }
 
+// seenKey is where the context of a request says that all on the way have seen the
+// API key in it.
+type seenKey struct{}
+
+// seen has the Guard refuse a request whose key all have seen, within its bounds.
+func (d *hubDoor) seen(r *http.Request) *http.Request {
+	addr, _ := d.route.guard.Client(r)
+	d.kept.log.Debug("api key refused over plain HTTP", "client", networkOf(addr))
+	return r.WithContext(context.WithValue(r.Context(), seenKey{}, true))
+}
+
 // ServeHTTP lets in what needs no credential, and has the Guard judge the others.
 func (d *hubDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if d.inClear(r) {
-		addr, _ := d.route.guard.Client(r)
-		d.kept.log.Debug("api key refused over plain HTTP", "client", networkOf(addr))
-		d.deny(w, r, ably.Errorf(ably.TLSRequired, "this server takes API keys over TLS only; its operator can say otherwise (hub.insecure_plain_keys)"))
-		return
+	inClear := d.inClear(r)
+	if inClear {
+		r = d.seen(r)
 	}
-	if !isUpgrade(r) && d.kept.hub.rest.Open(w, r) {
+	if !inClear && !isUpgrade(r) && d.kept.hub.rest.Open(w, r) {
 		return
 	}
 	d.inner.ServeHTTP(w, r)
@@ -107,7 +116,7 @@ func (d *hubDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *hubDoor) elsewhere(w http.ResponseWriter, r *http.Request) {
 	switch rest := d.kept.hub.rest; {
 	case isUpgrade(r):
-		d.inner.ServeHTTP(w, r)
+		d.ServeHTTP(w, r)
 	case !rest.Open(w, r):
 		rest.Refuse(w, r, ably.Err(ably.NotFound))
 	}
@@ -150,6 +159,9 @@ type hubKeys struct{ kept *kept }
 
 // Verify asks the hub's authority.
 func (k hubKeys) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, error) {
+	if ctx.Value(seenKey{}) != nil {
+		return nil, fmt.Errorf("key: %w", ably.Errorf(ably.TLSRequired, "this server takes API keys over TLS only; its operator can say otherwise (hub.insecure_plain_keys)"))
+	}
 	return k.kept.hub.authority.Verify(ctx, c)
 }
 

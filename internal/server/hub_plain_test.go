@@ -77,3 +77,22 @@ func TestHubKeysInClear(t *testing.T) {
 	open := start(t, strings.Replace(behind, "hub:\n", "hub:\n  insecure_plain_keys: true\n", 1))
 	says(t, mustDial(t, "ws://"+open.public+"/?key="+key, from("192.0.2.1", "http")), connected, 0)
 }
+
+// Those whose key was seen are told so within the bounds of all who are refused.
+func TestHubKeysInClearAreBounded(t *testing.T) {
+	g := start(t, "trusted_proxies: [127.0.0.0/8]\n"+hubbed)
+	h := http.Header{"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"http"}}
+	refused := 0
+	for range 30 {
+		c, res, err := websocket.DefaultDialer.Dial("ws://"+g.public+"/?key=chat.full:"+secret, h)
+		if err != nil {
+			refused++
+			continue
+		}
+		_ = res.Body.Close()
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	if refused < 5 {
+		t.Errorf("got %d of 30 at once that were not told why, want those beyond 20", refused)
+	}
+}
