@@ -1,6 +1,9 @@
 package ably
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // A Format is an encoding of the wire.
 type Format uint8
@@ -67,9 +70,14 @@ func Decode(f Format, b []byte, v Value) error {
 	return d.end()
 }
 
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
+
 // Append appends v to b.
 func Append(b []byte, f Format, v Value) []byte {
-	e := encoder{format: f, b: b}
-	v.encode(&e)
-	return e.b
+	e, _ := encoders.Get().(*encoder)
+	e.format, e.b, e.open = f, b, nil
+	v.encode(e)
+	b, e.b = e.b, nil
+	encoders.Put(e)
+	return b
 }
