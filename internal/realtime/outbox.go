@@ -36,6 +36,8 @@ type outbox struct {
 	// Owned by the writer.
 	until time.Time // The deadline of writes.
 
+	behind *outbox // Has its turn after this one. Guarded by the writers' mu.
+
 	mu sync.Mutex
 	// Guarded by mu.
 	answers []byte
@@ -112,7 +114,7 @@ func (o *outbox) send(frames []byte) {
 	o.queue(frames)
 }
 
-// queue adds frames. Callers hold mu.
+// queue adds frames, which are not changed any more. Callers hold mu.
 func (o *outbox) queue(frames []byte) {
 	if o.closed || o.closing || len(frames) == 0 {
 		return
@@ -123,7 +125,11 @@ func (o *outbox) queue(frames []byte) {
 		o.done.Broadcast()
 		return
 	}
-	o.answers = append(o.answers, frames...)
+	if len(o.answers) == 0 {
+		o.answers = slices.Clip(frames)
+	} else {
+		o.answers = append(o.answers, frames...)
+	}
 	o.start()
 }
 

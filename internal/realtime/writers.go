@@ -20,10 +20,12 @@ type writers struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	queue   []*outbox // Those that wait, the oldest first.
+	first   *outbox // Of those that wait, the oldest; each has the one behind it.
+	last    *outbox
+	waiting int
 	working int
 	stuck   int    // Of these.
-	taken   uint64 // How many were taken from the queue.
+	taken   uint64 // How many were taken from those that wait.
 	seen    uint64 // Of these, when it was last looked.
 	lost    uint64 // Whoever has one up to this is among the stuck.
 	watched bool   // The timer runs.
@@ -41,7 +43,13 @@ func newWriters() *writers {
 func (w *writers) add(o *outbox) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.queue = append(w.queue, o)
+	if w.first == nil {
+		w.first = o
+	} else {
+		w.last.behind = o
+	}
+	w.last = o
+	w.waiting++
 	if w.working-w.stuck < w.most {
 		w.begin()
 	}
@@ -57,11 +65,15 @@ func (w *writers) begin() {
 	go w.work()
 }
 
+// rooms are what is written from.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
 // work writes as long as anybody waits.
 func (w *writers) work() {
-	var buf []byte
+	room, _ := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
 	for o, turn := w.next(0); o != nil; o, turn = w.next(turn) {
-		buf = o.write(buf)
+		*room = o.write(*room)
 	}
 }
 
@@ -72,14 +84,15 @@ func (w *writers) next(after uint64) (o *outbox, turn uint64) {
 	if after > 0 && after <= w.lost {
 		w.stuck--
 	}
-	if len(w.queue) == 0 {
+	if w.waiting == 0 {
 		w.working--
-		w.queue = nil
 		return nil, 0
 	}
-	o = w.queue[0]
-	w.queue[0] = nil
-	w.queue = w.queue[1:]
+	o = w.first
+	if w.first, o.behind = o.behind, nil; w.first == nil {
+		w.last = nil
+	}
+	w.waiting--
 	w.taken++
 	return o, w.taken
 }
@@ -88,12 +101,12 @@ func (w *writers) next(after uint64) (o *outbox, turn uint64) {
 func (w *writers) watch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.watched = len(w.queue) > 0; !w.watched {
+	if w.watched = w.waiting > 0; !w.watched {
 		return
 	}
 	if w.taken == w.seen {
 		w.stuck, w.lost = w.working, w.taken
-		for range min(w.working, len(w.queue)) {
+		for range min(w.working, w.waiting) {
 			w.begin()
 		}
 	}
