@@ -66,6 +66,7 @@ type Attachment struct {
 	// what came before nothing is taken: a member that has entered then may have
 	// gone with its node, which no entry says.
 	synced Position
+	alone  bool // Nobody else reads from the channel.
 
 	// Guarded by the channel's lock. Who holds it for reading may set the first
 	// two, as the one who takes.
@@ -112,6 +113,9 @@ func (a *Attachment) Take(ctx context.Context, list []*Entry, limit int) ([]*Ent
 	return a.takeNew(list, limit)
 }
 
+// Alone reports, to who takes, whether nobody else on this node gets what was taken.
+func (a *Attachment) Alone() bool { return a.alone }
+
 // takeNew is Take from the ring.
 func (a *Attachment) takeNew(list []*Entry, limit int) ([]*Entry, error) {
 	before := len(list)
@@ -124,6 +128,7 @@ func (a *Attachment) takeNew(list []*Entry, limit int) ([]*Entry, error) {
 	case a.behind, a.next < c.ring.first:
 		return list, ErrBehind
 	}
+	a.alone = len(c.readers) == 1
 	for ; a.next < c.ring.next && len(list)-before < limit; a.next++ {
 		// After a resume by a node that is behind, what the client has seen is skipped.
 		if e := c.ring.at(a.next); e.Position > a.Position && a.wants(e) {

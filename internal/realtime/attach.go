@@ -212,21 +212,20 @@ func (t *transport) take(b []byte, c *channel) ([]byte, bool, error) {
 			return b, false, nil
 		}
 		for _, e := range list {
-			b = append(b, t.delivery(c, e)...)
+			b = t.deliver(b, c, e)
 			messages += len(e.Messages)
 		}
 	}
 	return b, true, nil
 }
 
-// delivery is the frame of an entry as this client knows its channel.
-func (t *transport) delivery(c *channel, e *hub.Entry) []byte {
-	if c.name == c.hub {
-		return delivery(t.set.format, e)
+// deliver appends the frame of an entry as this client knows its channel. One that
+// nobody else gets is not kept for others.
+func (t *transport) deliver(b []byte, c *channel, e *hub.Entry) []byte {
+	if c.name == c.hub && !c.cursor.Alone() {
+		return append(b, delivery(t.set.format, e)...)
 	}
-	p := entryMessage(e)
-	p.Channel = c.name
-	return frame(t.set.format, p)
+	return appendEntry(b, t.set.format, e, c.name)
 }
 
 // occupancyName is what a message that tells of occupancy is called.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/gobwas/ws"
@@ -164,8 +165,9 @@ func (in *inbox) frame(h ws.Header, payload []byte, handle func(ws.OpCode, []byt
 // maxHead is the longest head of a server's frame.
 const maxHead = 10
 
-// newFrame returns a frame of the server's, whose payload write appends.
-func newFrame(op ws.OpCode, write func(b []byte) []byte) []byte {
+// appendFrame appends a frame of the server's, whose payload write appends. A frame
+// that is the first in b has just the room that it needs.
+func appendFrame(b []byte, op ws.OpCode, write func(b []byte) []byte) []byte {
 	buf, _ := payloads.Get().(*[]byte)
 	defer payloads.Put(buf)
 	payload := write((*buf)[:0])
@@ -173,7 +175,7 @@ func newFrame(op ws.OpCode, write func(b []byte) []byte) []byte {
 		*buf = payload
 	}
 	n := len(payload)
-	b := append(make([]byte, 0, maxHead+n), 0x80|byte(op))
+	b = append(slices.Grow(b, maxHead+n), 0x80|byte(op))
 	switch {
 	case n < 126:
 		b = append(b, byte(n))
@@ -187,5 +189,5 @@ func newFrame(op ws.OpCode, write func(b []byte) []byte) []byte {
 
 // control returns a control frame.
 func control(op ws.OpCode, payload []byte) []byte {
-	return newFrame(op, func(b []byte) []byte { return append(b, payload...) })
+	return appendFrame(nil, op, func(b []byte) []byte { return append(b, payload...) })
 }

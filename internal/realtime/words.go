@@ -2,8 +2,10 @@ package realtime
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gobwas/ws"
 
@@ -26,20 +28,39 @@ func passes(why *ably.ErrorInfo) bool {
 }
 
 // frame is a protocol message as a frame.
-func frame(f ably.Format, p *ably.ProtocolMessage) []byte {
-	return newFrame(opcode(f), func(b []byte) []byte { return ably.Append(b, f, p) })
+func frame(f ably.Format, p *ably.ProtocolMessage) []byte { return appendMessage(nil, f, p) }
+
+// appendMessage appends a protocol message as a frame.
+func appendMessage(b []byte, f ably.Format, p *ably.ProtocolMessage) []byte {
+	return appendFrame(b, opcode(f), func(b []byte) []byte { return ably.Append(b, f, p) })
 }
 
 // delivery is the frame of an entry, which all who get it in a format share.
 func delivery(f ably.Format, e *hub.Entry) []byte {
-	return e.Encoded(int(f), func(e *hub.Entry) []byte { return frame(f, entryMessage(e)) })
+	return e.Encoded(int(f), func(e *hub.Entry) []byte { return appendEntry(nil, f, e, e.Name.Channel) })
 }
 
-// entryMessage is an entry in the words of the wire.
-func entryMessage(e *hub.Entry) *ably.ProtocolMessage {
-	p := &ably.ProtocolMessage{
-		Action: ably.ActionMessage, Channel: e.Name.Channel, ChannelSerial: e.Position.String(),
-		ConnectionID: e.ConnectionID, Timestamp: e.Time,
+var wordings = sync.Pool{New: func() any { return new(wording) }}
+
+// appendEntry appends an entry as a frame of what a client calls the channel.
+func appendEntry(b []byte, f ably.Format, e *hub.Entry, channel string) []byte {
+	w, _ := wordings.Get().(*wording)
+	defer wordings.Put(w)
+	return appendMessage(b, f, w.of(e, channel))
+}
+
+// A wording has the room for an entry in the words of the wire.
+type wording struct {
+	whole    ably.ProtocolMessage
+	messages []ably.Message
+}
+
+// of is an entry in the words of the wire. It lasts until the next.
+func (w *wording) of(e *hub.Entry, channel string) *ably.ProtocolMessage {
+	p := &w.whole
+	*p = ably.ProtocolMessage{
+		Action: ably.ActionMessage, Channel: channel, ChannelSerial: e.Position.String(),
+		ConnectionID: e.ConnectionID, Timestamp: e.Time, Messages: p.Messages[:0],
 	}
 	if e.Kind == hub.Presence {
 		p.Action = ably.ActionPresence
@@ -49,18 +70,19 @@ func entryMessage(e *hub.Entry) *ably.ProtocolMessage {
 		}
 		return p
 	}
-	p.Messages = make(ably.Messages, len(e.Messages))
+	w.messages = slices.Grow(w.messages[:0], len(e.Messages))[:len(e.Messages)]
 	base, short := baseOf(e.Messages)
 	if short {
 		p.ID = base
 	}
 	for i := range e.Messages {
-		m := lexicon.Message(&e.Messages[i], e.Serial(i))
+		m := &w.messages[i]
+		*m = *lexicon.Message(&e.Messages[i], e.Serial(i))
 		m.ConnectionID, m.Timestamp = "", 0 // As the whole says.
 		if short {
 			m.ID = ""
 		}
-		p.Messages[i] = m
+		p.Messages = append(p.Messages, m)
 	}
 	return p
 }
