@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/hub"
 )
 
 // maxUnanswered bounds the publishes of one client that wait for the log.
@@ -17,62 +18,92 @@ type acks struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	waiting []*ack
+	waiting []ack
+	first   int  // Which of all the oldest of these is.
+	held    bool // Until the reader releases them.
 }
 
-// An ack is the answer to one protocol message, once it is known.
+// An ack is the answer to one protocol message, once it is known: that its n
+// messages are at a place, or why it is refused.
 type ack struct {
 	serial  int64
 	known   bool
-	serials []string
+	at      hub.Position
+	n       int
 	refused *ably.ErrorInfo
 }
 
-// begin notes that an answer is owed. It returns nil where too many are.
-func (a *acks) begin(serial int64) *ack {
+// maxHeldBack bounds the answers that are held back.
+const maxHeldBack = 64
+
+// release has no answers held back any more. The reader calls it when it has done
+// what it has read, and before it says anything else.
+func (a *acks) release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = false
+	a.tell()
+}
+
+// begin notes that an answer to a message of n is owed, and returns which of all
+// it is. It returns false where too many are. Until release most answers are held
+// back, so that what was read at once is answered at once.
+func (a *acks) begin(serial int64, n int) (which int, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.waiting) >= maxUnanswered {
-		return nil
+		return 0, false
 	}
-	k := &ack{serial: serial}
-	a.waiting = append(a.waiting, k)
-	return k
+	a.held = true
+	a.waiting = append(a.waiting, ack{serial: serial, n: n})
+	return a.first + len(a.waiting) - 1, true
 }
 
-// answer answers k: with serials, or with why it is refused. What had to wait
-// for it is answered too.
-func (a *acks) answer(k *ack, serials []string, refused *ably.ErrorInfo) {
+// answer answers one, which is at a place, or is refused. What had to wait for it
+// is answered too.
+func (a *acks) answer(which int, at hub.Position, refused *ably.ErrorInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	k.known, k.serials, k.refused = true, serials, refused
+	k := &a.waiting[which-a.first]
+	k.known, k.at, k.refused = true, at, refused
+	if !a.held || len(a.waiting) >= maxHeldBack {
+		a.tell()
+	}
+}
+
+// tell sends the answers that have nothing to wait for: one ACK for those that
+// follow each other, and a NACK for each that is refused. Callers hold mu.
+func (a *acks) tell() {
 	n := 0
 	for n < len(a.waiting) && a.waiting[n].known {
 		n++
 	}
-	a.tell(a.waiting[:n])
-	clear(a.waiting[:n])
-	if a.waiting = a.waiting[n:]; len(a.waiting) == 0 {
-		a.waiting = nil
-	}
-}
-
-// tell sends answers: one ACK for those that follow each other, and a NACK for
-// each that is refused.
-func (a *acks) tell(list []*ack) {
-	for len(list) > 0 {
-		first := list[0]
+	for list := a.waiting[:n]; len(list) > 0; {
+		first := &list[0]
 		if first.refused != nil {
 			a.send(&ably.ProtocolMessage{Action: ably.ActionNack, MsgSerial: first.serial, Count: 1, Error: first.refused})
 			list = list[1:]
 			continue
 		}
-		p := &ably.ProtocolMessage{Action: ably.ActionAck, MsgSerial: first.serial}
-		for len(list) > 0 && list[0].refused == nil && list[0].serial == first.serial+int64(p.Count) {
-			p.Count++
-			p.Results = append(p.Results, &ably.PublishResult{Serials: list[0].serials})
-			list = list[1:]
+		follow := 1
+		for follow < len(list) && list[follow].refused == nil && list[follow].serial == first.serial+int64(follow) {
+			follow++
 		}
-		a.send(p)
+		a.send(&ably.ProtocolMessage{Action: ably.ActionAck, MsgSerial: first.serial, Count: follow, Results: results(list[:follow])})
+		list = list[follow:]
 	}
+	a.first += n
+	if a.waiting = a.waiting[n:]; len(a.waiting) == 0 {
+		a.waiting = nil
+	}
+}
+
+// results are where the messages are.
+func results(list []ack) []*ably.PublishResult {
+	all := make([]ably.PublishResult, len(list))
+	pointers := make([]*ably.PublishResult, len(list))
+	for i, k := range list {
+		all[i].Serials, pointers[i] = serials(k.at, k.n), &all[i]
+	}
+	return pointers
 }

@@ -11,20 +11,20 @@ import (
 // publish takes a publish or a presence event. Whatever becomes of it, the
 // client hears of it, in its turn.
 func (t *transport) publish(p *ably.ProtocolMessage) error {
-	k := t.acks.begin(p.MsgSerial)
-	if k == nil {
+	k, ok := t.acks.begin(p.MsgSerial, max(len(p.Messages), len(p.Presence)))
+	if !ok {
 		return t.flooded()
 	}
 	then := func(at hub.Position, err error) {
+		var info *ably.ErrorInfo
 		if err != nil {
-			t.acks.answer(k, nil, lexicon.Refusal(err))
-			return
+			info = lexicon.Refusal(err)
 		}
-		t.acks.answer(k, serials(at, max(len(p.Messages), len(p.Presence))), nil)
+		t.acks.answer(k, at, info)
 	}
 	var info *ably.ErrorInfo
 	var err error
-	base := t.state.conn.ID() + ":" + strconv.FormatInt(p.MsgSerial, 10)
+	base := string(strconv.AppendInt(append(append(make([]byte, 0, 64), t.state.conn.ID()...), ':'), p.MsgSerial, 10))
 	switch p.Action {
 	case ably.ActionMessage:
 		if info = t.mayPublish(p); info == nil {
@@ -45,7 +45,7 @@ func (t *transport) publish(p *ably.ProtocolMessage) error {
 	if info == nil {
 		return nil
 	}
-	t.acks.answer(k, nil, info)
+	t.acks.answer(k, 0, info)
 	if info.Code == ably.ConnectionRateLimited && t.floods(len(p.Messages)+len(p.Presence)) {
 		return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Err(ably.ConnectionFlooded)})
 	}

@@ -67,6 +67,7 @@ func (t *transport) send(p *ably.ProtocolMessage) {
 
 // finish queues the last protocol message, and closes.
 func (t *transport) finish(p *ably.ProtocolMessage) error {
+	t.acks.release()
 	t.over = true
 	t.server.refused(p)
 	t.out.finish(append(frame(t.set.format, p), normalClose...))
@@ -156,6 +157,7 @@ func (r reader) Write(p []byte) (int, error) {
 func (t *transport) hear(p []byte) (int, error) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
+	defer t.acks.release()
 	if t.deaf {
 		return len(p), nil
 	}
@@ -200,6 +202,7 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 	switch {
 	case op == ws.OpClose:
 		if !t.over {
+			t.acks.release()
 			t.out.finish(normalClose)
 		}
 		return errOver
@@ -212,6 +215,7 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 	p := new(ably.ProtocolMessage)
 	if err := ably.Decode(t.format(op), payload, p); err != nil {
 		// Of no channel that is known, and not of the connection: it goes on.
+		t.acks.release()
 		t.channelError("", ably.ErrorOf(err))
 		return nil
 	}
@@ -228,6 +232,9 @@ func (t *transport) format(op ws.OpCode) ably.Format {
 
 // handle does what a client says. Actions that are not known are passed over.
 func (t *transport) handle(p *ably.ProtocolMessage) error {
+	if !p.Action.NeedsAck() {
+		t.acks.release()
+	}
 	switch p.Action {
 	case ably.ActionHeartbeat:
 		t.send(&ably.ProtocolMessage{Action: ably.ActionHeartbeat, ID: p.ID})
