@@ -71,7 +71,7 @@ func (l *streamLog) append(e *hub.Entry, then func(hub.Position, error)) error {
 		return hub.ErrTooLarge
 	}
 	s, _, name := l.streamOf(e.Name)
-	key := sha256.Sum256([]byte(e.Key()))
+	key := sha256.Sum256([]byte(e.Key().String()))
 	number, err := l.appends.begin(s.stream(), then)
 	if err != nil {
 		return err

@@ -131,8 +131,8 @@ func (c *channel) release() {
 	defer a.mu.Unlock()
 	if c.holders--; c.holders == 0 {
 		a.spare++
+		c.idle = time.Now()
 	}
-	c.idle = time.Now()
 }
 
 // sweep lets go of channels.

@@ -99,7 +99,7 @@ func (c *Connection) mayAttach(name string) error {
 	}
 	// Who comes back attaches to all that it had.
 	each := time.Second / time.Duration(limits.AttachRate)
-	if !c.attaches.spend(1, each, max(2*time.Second, time.Duration(limits.Channels)*each)) {
+	if !c.attaches.spend(time.Now(), 1, each, max(2*time.Second, time.Duration(limits.Channels)*each)) {
 		return ErrAttachRate
 	}
 	return nil

@@ -66,19 +66,19 @@ type memoryChannel struct {
 	after     Position // All entries after it are here.
 	bytes     int64
 	entries   []*Entry
-	keys      map[string]Position
+	keys      map[Key]Position
 	order     []repeat // Of keys, the oldest first.
 	followers []*follower
 }
 
 // A repeat is a key that is known, and since when, in milliseconds.
 type repeat struct {
-	key  string
+	key  Key
 	time int64
 }
 
 // size is what a key costs in memory, roughly.
-func (r repeat) size() int64 { return int64(len(r.key)) + 96 }
+func (r repeat) size() int64 { return int64(len(r.key.ID)) + 96 }
 
 type follower struct{ f func(*Entry) }
 
@@ -109,7 +109,7 @@ func (m *MemoryLog) shard(n Name) *memoryShard {
 func (s *memoryShard) channel(n Name) *memoryChannel {
 	c := s.channels[n]
 	if c == nil {
-		c = &memoryChannel{after: s.begun, keys: make(map[string]Position)}
+		c = &memoryChannel{after: s.begun, keys: make(map[Key]Position)}
 		s.channels[n] = c
 	}
 	return c

@@ -71,7 +71,7 @@ func TestMemoryLogIsBounded(t *testing.T) {
 		hubtest.Append(t, l, hubtest.Entry(hubtest.Chat, fmt.Sprint(i), text))
 	}
 	list, err := l.Read(t.Context(), hubtest.Chat, hub.Range{Limit: 100})
-	if err != nil || len(list) == 0 || len(list) > 10 || list[len(list)-1].Key() != "m99" {
+	if err != nil || len(list) == 0 || len(list) > 10 || list[len(list)-1].Key().String() != "m99" {
 		t.Errorf("got %d entries and %v, want the newest that fit", len(list), err)
 	}
 	if after, _, _ := l.Bounds(t.Context(), hubtest.Chat); after >= list[0].Position || after == 0 {

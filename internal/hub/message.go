@@ -111,19 +111,29 @@ func (e *Entry) Encoded(form int, encode func(*Entry) []byte) []byte {
 	return b
 }
 
-// Key is by what an entry that is appended again is known: the first message's
+// A Key is by what an entry that is appended again is known: the first message's
 // id, which is all that makes a publish the same. Ids that begin with their own
 // connection's are apart: nobody else can use them up.
-func (e *Entry) Key() string {
-	if e.Kind == Presence {
-		return "p" + e.Messages[0].ID
-	}
-	id := e.Messages[0].ID
-	if e.ConnectionID != "" && strings.HasPrefix(id, e.ConnectionID+":") {
-		return "c" + id
-	}
-	return "m" + id
+type Key struct {
+	// Of is p for presence, c for the ids of a connection, and m for others.
+	Of byte
+	// ID is that of the first message.
+	ID string
 }
+
+// Key is that of the entry.
+func (e *Entry) Key() Key {
+	k := Key{'m', e.Messages[0].ID}
+	if e.Kind == Presence {
+		k.Of = 'p'
+	} else if rest, own := strings.CutPrefix(k.ID, e.ConnectionID); own && e.ConnectionID != "" && strings.HasPrefix(rest, ":") {
+		k.Of = 'c'
+	}
+	return k
+}
+
+// String is the key as text.
+func (k Key) String() string { return string(k.Of) + k.ID }
 
 // Serial is the serial of a message of the entry.
 func (e *Entry) Serial(i int) string { return e.Position.Serial(i) }

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/rand"
+	"time"
 )
 
 // A Publication is what is published at once: all of it, or nothing.
@@ -105,11 +106,11 @@ func (a *App) check(list []Message) error {
 
 // allow counts n messages against the rates that they are bound by.
 func (a *App) allow(own, key, channel *rate, n int) error {
-	l := a.Limits()
+	l, now := a.Limits(), time.Now()
 	switch {
-	case own != nil && !own.take(n, l.Rate):
+	case own != nil && !own.take(now, n, l.Rate):
 		return ErrRate
-	case !key.take(n, l.KeyRate), !channel.take(n, l.ChannelRate), !a.rate.take(n, l.AppRate):
+	case !key.take(now, n, l.KeyRate), !channel.take(now, n, l.ChannelRate), !a.rate.take(now, n, l.AppRate):
 		return ErrSharedRate
 	}
 	return nil

@@ -14,17 +14,17 @@ type rate struct {
 
 // take reports whether n more may come now, where perSecond may, and twice as
 // many at once. Those that may not are not counted.
-func (r *rate) take(n, perSecond int) bool {
+func (r *rate) take(now time.Time, n, perSecond int) bool {
 	if perSecond <= 0 {
 		return true
 	}
-	return r.spend(n, time.Second/time.Duration(perSecond), 2*time.Second)
+	return r.spend(now, n, time.Second/time.Duration(perSecond), 2*time.Second)
 }
 
 // spend is take where one may come in each time, and so many at once as come in
 // the time ahead.
-func (r *rate) spend(n int, each, ahead time.Duration) bool {
-	now := time.Now().UnixNano()
+func (r *rate) spend(at time.Time, n int, each, ahead time.Duration) bool {
+	now := at.UnixNano()
 	for {
 		was := r.due.Load()
 		due := max(was, now) + int64(n)*int64(each)
@@ -78,7 +78,7 @@ func (r *Rates) Take(of, name string, n int, perSecond float64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	one := r.holder(of, now).rate(name, now)
-	return one != nil && one.spend(n, each, max(2*time.Second, each))
+	return one != nil && one.spend(now, n, each, max(2*time.Second, each))
 }
 
 // holder returns that of a name. Callers hold mu.
