@@ -29,10 +29,10 @@ func (d *decoder) integer() int64 {
 }
 
 func (d *decoder) readInteger() int64 {
-	s := string(d.number())
-	n, ok := parseInteger(s)
+	b := d.number()
+	n, ok := parseInteger(string(b))
 	if !ok && d.err == nil {
-		d.refuse(BadRequest, "want a whole number, got %s", clip(s))
+		d.refuse(BadRequest, "want a whole number, got %s", clip(string(b)))
 	}
 	return n
 }

@@ -212,15 +212,23 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 		t.out.send(control(ws.OpPong, payload))
 		return nil
 	}
-	p := new(ably.ProtocolMessage)
+	p, _ := said.Get().(*ably.ProtocolMessage)
 	if err := ably.Decode(t.format(op), payload, p); err != nil {
 		// Of no channel that is known, and not of the connection: it goes on.
 		t.acks.release()
 		t.channelError("", ably.ErrorOf(err))
 		return nil
 	}
-	return t.handle(p)
+	err := t.handle(p)
+	if p.Action == ably.ActionMessage { // Nobody keeps it, as what comes of it is the hub's.
+		*p = ably.ProtocolMessage{}
+		said.Put(p)
+	}
+	return err
 }
+
+// said are protocol messages of clients, which are empty.
+var said = sync.Pool{New: func() any { return new(ably.ProtocolMessage) }}
 
 // format is that of a message. What is text is JSON, whatever was agreed.
 func (t *transport) format(op ws.OpCode) ably.Format {

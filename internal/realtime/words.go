@@ -59,11 +59,11 @@ type wording struct {
 func (w *wording) of(e *hub.Entry, channel string) *ably.ProtocolMessage {
 	p := &w.whole
 	*p = ably.ProtocolMessage{
-		Action: ably.ActionMessage, Channel: channel, ChannelSerial: e.Position.String(),
-		ConnectionID: e.ConnectionID, Timestamp: e.Time, Messages: p.Messages[:0],
+		Action: ably.ActionMessage, Channel: channel, ConnectionID: e.ConnectionID, Timestamp: e.Time,
+		Messages: p.Messages[:0],
 	}
 	if e.Kind == hub.Presence {
-		p.Action = ably.ActionPresence
+		p.Action, p.ChannelSerial = ably.ActionPresence, e.Position.String()
 		p.Presence = make(ably.PresenceMessages, len(e.Messages))
 		for i := range e.Messages {
 			p.Presence[i] = lexicon.PresenceMessage(&e.Messages[i])
@@ -84,6 +84,8 @@ func (w *wording) of(e *hub.Entry, channel string) *ably.ProtocolMessage {
 		}
 		p.Messages = append(p.Messages, m)
 	}
+	first := w.messages[0].Serial // It begins with that of the place.
+	p.ChannelSerial = first[:strings.LastIndexByte(first, ':')]
 	return p
 }
 
