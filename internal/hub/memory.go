@@ -102,7 +102,7 @@ func (m *MemoryLog) shard(n Name) *memoryShard {
 			s.channels = make(map[Name]*memoryChannel)
 		}
 	})
-	return &m.shards[maphash.Comparable(m.seed, n)%memoryShards]
+	return &m.shards[maphash.String(m.seed, n.Channel)%memoryShards]
 }
 
 // channel returns the channel, and makes it. Callers hold mu.

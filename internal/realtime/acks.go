@@ -100,10 +100,15 @@ func (a *acks) tell() {
 
 // results are where the messages are.
 func results(list []ack) []*ably.PublishResult {
-	all := make([]ably.PublishResult, len(list))
-	pointers := make([]*ably.PublishResult, len(list))
+	room, all := make([]ably.PublishResult, len(list)), make([]*ably.PublishResult, len(list))
+	serials := make([]string, 0, len(list))
 	for i, k := range list {
-		all[i].Serials, pointers[i] = serials(k.at, k.n), &all[i]
+		from := len(serials)
+		for index := range k.n {
+			serials = append(serials, k.at.Serial(index))
+		}
+		all[i] = &room[i]
+		all[i].Serials = serials[from:]
 	}
-	return pointers
+	return all
 }

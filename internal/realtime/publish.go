@@ -71,15 +71,6 @@ func (t *transport) flooded() error {
 	return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Err(ably.ConnectionFlooded)})
 }
 
-// serials are those of n messages at a position.
-func serials(at hub.Position, n int) []string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = at.Serial(i)
-	}
-	return list
-}
-
 // mayPublish tells why the client may not, or nil. It completes the messages
 // with who it is.
 func (t *transport) mayPublish(p *ably.ProtocolMessage) *ably.ErrorInfo {
