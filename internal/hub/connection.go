@@ -25,7 +25,7 @@ type Connection struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	attached map[string]*Attachment
+	attached attachments
 	present  map[*channel]*notes
 	grace    *time.Timer // Runs while it is lost, for the last of losses.
 	losses   int
@@ -73,11 +73,7 @@ func (c *Connection) Attach(ctx context.Context, name string, o Attaching) (*Att
 		a.leave()
 		return nil, ErrClosed
 	}
-	if c.attached == nil {
-		c.attached = make(map[string]*Attachment, 1)
-	}
-	old := c.attached[name]
-	c.attached[name] = a
+	old := c.attached.add(a)
 	c.mu.Unlock()
 	if old != nil {
 		old.leave()
@@ -92,7 +88,7 @@ func (c *Connection) mayAttach(name string) error {
 	switch {
 	case c.closed:
 		return ErrClosed
-	case c.attached[name] == nil && exceeds(len(c.attached)+1, limits.Channels):
+	case c.attached.to(name) == nil && exceeds(len(c.attached)+1, limits.Channels):
 		return ErrChannels
 	case limits.AttachRate <= 0:
 		return nil
@@ -116,14 +112,13 @@ func (a *Attachment) leave() {
 func (c *Connection) Attachment(name string) *Attachment {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.attached[name]
+	return c.attached.to(name)
 }
 
 // Detach detaches from a channel, which its members leave.
 func (c *Connection) Detach(name string) {
 	c.mu.Lock()
-	a := c.attached[name]
-	delete(c.attached, name)
+	a := c.attached.remove(name)
 	c.mu.Unlock()
 	if a != nil {
 		c.absent(a.channel)

@@ -14,13 +14,13 @@ const maxUnanswered = 4096
 // the order in which the log answers: SDKs take an answer that is out of order
 // for a fault, and ably-go ends its process.
 type acks struct {
-	send func(*ably.ProtocolMessage)
+	transport *transport
 
 	mu sync.Mutex
 	// Guarded by mu.
 	waiting []ack
-	first   int  // Which of all the oldest of these is.
-	held    bool // Until the reader releases them.
+	first   uint32 // Which of all the oldest of these is, modulo 1 << 32.
+	held    bool   // Until the reader releases them.
 }
 
 // An ack is the answer to one protocol message, once it is known: that its n
@@ -48,7 +48,7 @@ func (a *acks) release() {
 // begin notes that an answer to a message of n is owed, and returns which of all
 // it is. It returns false where too many are. Until release most answers are held
 // back, so that what was read at once is answered at once.
-func (a *acks) begin(serial int64, n int) (which int, ok bool) {
+func (a *acks) begin(serial int64, n int) (which uint32, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.waiting) >= maxUnanswered {
@@ -56,12 +56,12 @@ func (a *acks) begin(serial int64, n int) (which int, ok bool) {
 	}
 	a.held = true
 	a.waiting = append(a.waiting, ack{serial: serial, n: n})
-	return a.first + len(a.waiting) - 1, true
+	return a.first + uint32(len(a.waiting)) - 1, true
 }
 
 // answer answers one, which is at a place, or is refused. What had to wait for it
 // is answered too.
-func (a *acks) answer(which int, at hub.Position, refused *ably.ErrorInfo) {
+func (a *acks) answer(which uint32, at hub.Position, refused *ably.ErrorInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k := &a.waiting[which-a.first]
@@ -81,7 +81,7 @@ func (a *acks) tell() {
 	for list := a.waiting[:n]; len(list) > 0; {
 		first := &list[0]
 		if first.refused != nil {
-			a.send(&ably.ProtocolMessage{Action: ably.ActionNack, MsgSerial: first.serial, Count: 1, Error: first.refused})
+			a.transport.send(&ably.ProtocolMessage{Action: ably.ActionNack, MsgSerial: first.serial, Count: 1, Error: first.refused})
 			list = list[1:]
 			continue
 		}
@@ -89,10 +89,10 @@ func (a *acks) tell() {
 		for follow < len(list) && list[follow].refused == nil && list[follow].serial == first.serial+int64(follow) {
 			follow++
 		}
-		a.send(&ably.ProtocolMessage{Action: ably.ActionAck, MsgSerial: first.serial, Count: follow, Results: results(list[:follow])})
+		a.transport.send(&ably.ProtocolMessage{Action: ably.ActionAck, MsgSerial: first.serial, Count: follow, Results: results(list[:follow])})
 		list = list[follow:]
 	}
-	a.first += n
+	a.first += uint32(n)
 	if a.waiting = a.waiting[n:]; len(a.waiting) == 0 {
 		a.waiting = nil
 	}

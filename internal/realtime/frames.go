@@ -23,9 +23,9 @@ type inbox struct {
 	op    ws.OpCode
 	parts bool // A message in several frames is under way.
 
+	mask  [4]byte      // Of the frame of the next.
 	under *longMessage // Is under way. Nil: none is.
 	total int64        // How much of it was begun.
-	mask  [4]byte      // Of its frame.
 	at    int          // How much of the frame has come.
 	left  int64        // How much of the frame is to come.
 }

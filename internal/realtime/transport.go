@@ -54,7 +54,7 @@ func newTransport(ctx context.Context, s *Server, conn net.Conn, answer []byte, 
 	t.in.long = t.long
 	t.out = newOutbox(conn, answer, s.writers, s.o.WriteTimeout)
 	t.out.caught = t.caught
-	t.acks.send = t.send
+	t.acks.transport = t
 	t.heard.Store(time.Now().UnixNano())
 	return t
 }

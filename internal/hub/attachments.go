@@ -1,0 +1,45 @@
+package hub
+
+import (
+	"slices"
+	"strings"
+)
+
+// attachments are those of one connection, in the order of their channels' names.
+// Most connections have one, for which a map would be a quarter of a kilobyte.
+type attachments []*Attachment
+
+// find is where that to a channel is, or would be.
+func (l attachments) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(l, name, func(a *Attachment, name string) int { return strings.Compare(a.Channel(), name) })
+}
+
+// to returns that to a channel, or nil.
+func (l attachments) to(name string) *Attachment {
+	if i, ok := l.find(name); ok {
+		return l[i]
+	}
+	return nil
+}
+
+// add adds one, and returns that to the same channel, in whose place it is, or nil.
+func (l *attachments) add(a *Attachment) (old *Attachment) {
+	i, ok := l.find(a.Channel())
+	if ok {
+		old, (*l)[i] = (*l)[i], a
+		return old
+	}
+	*l = slices.Insert(*l, i, a)
+	return nil
+}
+
+// remove removes that to a channel, and returns it, or nil.
+func (l *attachments) remove(name string) *Attachment {
+	i, ok := l.find(name)
+	if !ok {
+		return nil
+	}
+	a := (*l)[i]
+	*l = slices.Delete(*l, i, i+1)
+	return a
+}
