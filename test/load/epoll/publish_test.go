@@ -26,14 +26,17 @@ type relay struct {
 }
 
 func (r *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	r.wg.Add(1) // While the server still waits for the connection at its end.
 	c, _, _, err := ws.UpgradeHTTP(q, w)
 	if err != nil {
+		r.wg.Done()
 		return
 	}
 	r.mu.Lock()
 	r.rooms[q.URL.Path] = append(r.rooms[q.URL.Path], c)
 	r.mu.Unlock()
-	r.wg.Go(func() {
+	go func() {
+		defer r.wg.Done()
 		defer c.Close()
 		wsutil.WriteServerText(c, []byte("welcome"))
 		for {
@@ -43,7 +46,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 			}
 			r.pass(q.URL.Path, c, message)
 		}
-	})
+	}()
 }
 
 func (r *relay) pass(room string, from net.Conn, message []byte) {
