@@ -46,6 +46,7 @@ const (
 	UnknownKey             Code = 40400
 	RateLimited            Code = 42910
 	ConnectionRateLimited  Code = 42911
+	ListingChannels        Code = 42912
 	TooManyRequests        Code = 42914
 	ConnectionFlooded      Code = 42920
 	Internal               Code = 50000
@@ -104,6 +105,7 @@ var codes = []codeEntry{
 	{NotFound, 404, "not found"},
 	{RateLimited, 429, "rate limit exceeded"},
 	{ConnectionRateLimited, 429, "rate limit of the connection exceeded"},
+	{ListingChannels, 429, "the channels of the app are being listed already, and only once at a time"},
 	{TooManyRequests, 429, "too many requests"},
 	{ConnectionFlooded, 429, "rate limit of the connection exceeded by far"},
 	{Internal, 500, "internal error"},

@@ -37,6 +37,9 @@ type Grant struct {
 	lineage lineage
 	// of is the key as it was when the credential was judged.
 	of *Key
+	// Client is whom the credential itself names, whoever it says it is beside that.
+	// Empty: nobody in particular.
+	Client string
 	// Holder tells who holds the credential, whoever it says it is: it is the same
 	// for all tokens of a key for one client id.
 	Holder string
@@ -68,7 +71,7 @@ func (r *Registry) Grant(id *usher.Identity) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Grant{App: app, ClientID: id.Subject, Permissions: p, Claims: claims, Holder: id.Issuer + "\x00" + id.Subject}, nil
+	return &Grant{App: app, ClientID: id.Subject, Permissions: p, Claims: claims, Client: id.Subject, Holder: id.Issuer + "\x00" + id.Subject}, nil
 }
 
 // current is a grant as its key is now.

@@ -99,6 +99,9 @@ func identity(g *Grant, id *usher.Identity) *usher.Identity {
 	id.Issuer = Issuer(g.Key)
 	id.Subject = cmp.Or(id.Subject, g.ClientID, anonymous)
 	g.Holder = id.Issuer + "\x00" + id.Subject
+	if g.ClientID != Anyone {
+		g.Client = g.ClientID
+	}
 	id.Claims = usher.Claims{grantClaim: g, "app": g.App, "key": g.Key, "capability": g.Permissions.Capability()}
 	if g.ClientID != "" {
 		id.Claims["client_id"] = g.ClientID

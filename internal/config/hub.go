@@ -89,4 +89,11 @@ type AppLimits struct {
 	// How many messages are published in the app in a second. Default: 0, any
 	// number.
 	AppRate int `yaml:"app_rate" default:"0" max:"10000000" rule:"zero"`
+	// How many calls of REST are under way at one time; a page of history, and what
+	// else is about many messages or channels, counts as ten. Default: 1000.
+	Calls int `yaml:"calls" default:"1000" min:"10" max:"1000000"`
+	// The same for one key and its tokens. Default: 500.
+	KeyCalls int `yaml:"key_calls" default:"500" min:"10" max:"1000000"`
+	// The same for one client, where its token says who it is. Default: 100.
+	ClientCalls int `yaml:"client_calls" default:"100" min:"10" max:"1000000"`
 }

@@ -25,6 +25,20 @@ type told struct {
 	Occupancy hub.Occupancy `json:"occupancy"`
 	Active    bool          `json:"active"`
 	Channels  []string      `json:"channels,omitempty"`
+	Uses      []uses        `json:"uses,omitempty"`
+}
+
+// uses are an occupancy in few bytes: there may be a thousand in an answer.
+type uses [6]int
+
+func usesOf(o hub.Occupancy) uses {
+	return uses{o.Connections, o.Publishers, o.Subscribers, o.PresenceConnections, o.PresenceMembers, o.PresenceSubscribers}
+}
+
+func (u uses) occupancy() hub.Occupancy {
+	return hub.Occupancy{
+		Connections: u[0], Publishers: u[1], Subscribers: u[2], PresenceConnections: u[3], PresenceMembers: u[4], PresenceSubscribers: u[5],
+	}
 }
 
 // Ask implements [hub.Peers].
@@ -57,6 +71,9 @@ func (p peers) Serve(f func(hub.Question) hub.Answer) (stop func(), err error) {
 
 func encodeAnswer(a hub.Answer) []byte {
 	out := told{Node: a.Node, Occupancy: a.Occupancy, Active: a.Active, Channels: a.Channels}
+	for _, o := range a.Uses {
+		out.Uses = append(out.Uses, usesOf(o))
+	}
 	if len(a.Members) > 0 {
 		e := &hub.Entry{Kind: hub.Presence}
 		for _, m := range a.Members {
@@ -78,6 +95,9 @@ func decodeAnswer(text []byte) (hub.Answer, error) {
 		return hub.Answer{}, err
 	}
 	a := hub.Answer{Node: in.Node, Occupancy: in.Occupancy, Active: in.Active, Channels: in.Channels}
+	for _, u := range in.Uses {
+		a.Uses = append(a.Uses, u.occupancy())
+	}
 	if in.Members == nil {
 		return a, nil
 	}

@@ -86,4 +86,11 @@ func TestHubsOfCluster(t *testing.T) {
 	if o, active, err := apps[1].Occupied(t.Context(), "chat"); o.Subscribers != 2 || o.PresenceMembers != 1 || !active || err != nil {
 		t.Errorf("got %+v, %t, %v", o, active, err)
 	}
+	if list, err := apps[1].Channels(t.Context(), "", "", 10); len(list) != 1 || list[0].Occupancy.Subscribers != 2 || list[0].Occupancy.PresenceMembers != 1 || err != nil {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	attach(apps[0])
+	if list, err := apps[1].Channels(t.Context(), "", "", 10); len(list) != 1 || list[0].Occupancy.Connections != 3 || err != nil {
+		t.Errorf("got %+v, %v after one more on the other node", list, err)
+	}
 }

@@ -328,11 +328,11 @@ func TestChannelsAreLetGo(t *testing.T) {
 		attach(t, c, "chat:b", hub.Attaching{})
 		attach(t, c, "other", hub.Attaching{})
 		list := func(prefix, after string, limit int) string {
-			names, err := a.Channels(t.Context(), prefix, after, limit)
+			list, err := a.Channels(t.Context(), prefix, after, limit)
 			if err != nil {
 				t.Error(err)
 			}
-			return fmt.Sprint(names)
+			return fmt.Sprint(namesOf(list))
 		}
 		if got := list("", "", 10) + list("chat:", "", 1) + list("", "chat:b", 10); got != "[chat:a chat:b other][chat:a][other]" {
 			t.Errorf("got %s", got)
@@ -353,9 +353,9 @@ func TestPublishedIsActive(t *testing.T) {
 		a := newApp(t, hub.AppOptions{})
 		active := func() bool {
 			_, active, err := a.Occupied(t.Context(), "chat")
-			names, errNames := a.Channels(t.Context(), "", "", 10)
-			if err := errors.Join(err, errNames); err != nil || slices.Contains(names, "chat") != active {
-				t.Errorf("got %t beside the channels %v, %v", active, names, err)
+			list, errList := a.Channels(t.Context(), "", "", 10)
+			if err := errors.Join(err, errList); err != nil || slices.Contains(namesOf(list), "chat") != active {
+				t.Errorf("got %t beside the channels %v, %v", active, list, err)
 			}
 			return active
 		}

@@ -46,6 +46,11 @@ type Limits struct {
 	// one connection, one key, all who publish to one channel, and all of the app
 	// publish; twice as many at once. Default: 1,000, none, 5,000 and none.
 	Rate, KeyRate, ChannelRate, AppRate int
+	// Calls, KeyCalls and ClientCalls are how much may be under way at a time that
+	// is asked for beside connections: in the app, by one key, and by one client
+	// whose token says who it is. The hub does not count it: who answers does.
+	// Default: 1000, 500 and 100.
+	Calls, KeyCalls, ClientCalls int
 }
 
 func (l Limits) complete() Limits {
@@ -59,6 +64,9 @@ func (l Limits) complete() Limits {
 	l.KeyRate = cmp.Or(l.KeyRate, -1)
 	l.ChannelRate = cmp.Or(l.ChannelRate, 5000)
 	l.AppRate = cmp.Or(l.AppRate, -1)
+	l.Calls = cmp.Or(l.Calls, 1000)
+	l.KeyCalls = cmp.Or(l.KeyCalls, 500)
+	l.ClientCalls = cmp.Or(l.ClientCalls, 100)
 	return l
 }
 

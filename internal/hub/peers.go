@@ -40,8 +40,10 @@ type Answer struct {
 	Members   []*Message
 	Occupancy Occupancy
 	Active    bool
-	// Channels are the names of those that are active.
+	// Channels are the names of those that are active, and Uses is who is attached
+	// to each there, with how many members are its connections'.
 	Channels []string
+	Uses     []Occupancy
 }
 
 const (
@@ -73,6 +75,9 @@ func (h *Hub) answer(q Question) Answer {
 	case a == nil:
 	case q.Channel == "":
 		out.Channels = a.channelsHere(q.Prefix, q.After, q.Limit)
+		for _, name := range out.Channels {
+			out.Uses = append(out.Uses, a.useHere(name))
+		}
 	default:
 		c := a.known(q.Channel)
 		if c == nil {
@@ -267,7 +272,21 @@ func (c *channel) bury(dead func(node string) bool, own string) {
 	}
 }
 
-// channelsHere is Channels for this node alone.
+// useHere is how many use a channel on this node alone.
+func (a *App) useHere(name string) (o Occupancy) {
+	c := a.known(name)
+	if c == nil {
+		return o
+	}
+	members := len(c.membersHere())
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	o = c.occupancy.now
+	o.PresenceMembers = members
+	return o
+}
+
+// channelsHere are the names of Channels for this node alone.
 func (a *App) channelsHere(prefix, after string, limit int) []string {
 	a.mu.Lock()
 	var list []string

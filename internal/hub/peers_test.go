@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +58,20 @@ func (h home) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.homes, h.name)
+}
+
+// count has the questions that are answered counted.
+func (s *street) count() (questions func() int64) {
+	n := new(atomic.Int64)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, f := range s.homes {
+		s.homes[name] = func(q hub.Question) hub.Answer {
+			n.Add(1)
+			return f(q)
+		}
+	}
+	return n.Load
 }
 
 func (s *street) setMute(name string, mute bool) {
@@ -112,7 +127,7 @@ func TestNodesSeeEachOthersMembers(t *testing.T) {
 		if o, active, err := apps[1].Occupied(t.Context(), "other"); o.Connections != 1 || !active || err != nil {
 			t.Errorf("got %+v, %t, %v of a channel that only another node uses", o, active, err)
 		}
-		if list, err := apps[1].Channels(t.Context(), "", "", 10); fmt.Sprint(list) != "[chat other]" || err != nil {
+		if list, err := apps[1].Channels(t.Context(), "", "", 10); fmt.Sprint(namesOf(list)) != "[chat other]" || err != nil {
 			t.Errorf("got channels %v and %v", list, err)
 		}
 		time.Sleep(5 * time.Second)

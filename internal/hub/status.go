@@ -3,19 +3,35 @@ package hub
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
-// Occupied returns how many use a channel, and whether it is active: somebody uses
-// it, or did a moment ago, as who has published to it. Its error is that other
-// nodes have not said.
+// A Status says how many use a channel.
+type Status struct {
+	Occupancy Occupancy
+	// Active says that somebody uses it, or did a moment ago, as who has published
+	// to it.
+	Active bool
+}
+
+// status is how this node knows the channel, and whether it knows of all members.
+func (c *channel) status() (s Status, whole bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	s = Status{c.occupancy.now, true}
+	s.Occupancy.PresenceMembers = len(c.members.all)
+	return s, c.isOpen()
+}
+
+// Occupied returns how many use a channel, and whether it is active. Its error is
+// that other nodes have not said.
 func (a *App) Occupied(ctx context.Context, name string) (o Occupancy, active bool, err error) {
 	whole := false // This node knows of all members.
 	if c := a.known(name); c != nil {
-		c.mu.RLock()
-		o, active, whole = c.occupancy.now, true, c.isOpen()
-		o.PresenceMembers = len(c.members.all)
-		c.mu.RUnlock()
+		var s Status
+		s, whole = c.status()
+		o, active = s.Occupancy, true
 	}
 	err = a.hub.ask(ctx, Question{App: a.id, Channel: name}, func(other Answer) {
 		o = o.plus(other.Occupancy)
@@ -27,17 +43,55 @@ func (a *App) Occupied(ctx context.Context, name string) (o Occupancy, active bo
 	return o, active, err
 }
 
-// Channels returns the names of channels that are active and begin with prefix,
-// in order, limit at most, those after the name after. Its error is that other
-// nodes have not said.
-func (a *App) Channels(ctx context.Context, prefix, after string, limit int) ([]string, error) {
-	list := a.channelsHere(prefix, after, limit)
-	err := a.hub.ask(ctx, Question{App: a.id, Prefix: prefix, After: after, Limit: limit}, func(other Answer) {
-		list = append(list, other.Channels...)
+// A Listed is a channel of a list.
+type Listed struct {
+	Name string
+	Status
+	whole bool // PresenceMembers are all.
+}
+
+// Channels returns the channels that are active and whose names begin with
+// prefix, in order, limit at most, those after the name after. Its error is that
+// other nodes have not said. However many they are, the others are asked once: what
+// is among the first of all is among the first of each node that has it.
+func (a *App) Channels(ctx context.Context, prefix, after string, limit int) ([]Listed, error) {
+	all := make(map[string]*Listed)
+	for _, name := range a.channelsHere(prefix, after, limit) {
+		one := &Listed{Name: name, Status: Status{Active: true}}
+		if c := a.known(name); c != nil {
+			one.Status, one.whole = c.status()
+		}
+		all[name] = one
+	}
+	q := Question{App: a.id, Prefix: prefix, After: after, Limit: limit}
+	err := a.hub.ask(ctx, q, func(other Answer) {
+		for i, name := range other.Channels {
+			one := all[name]
+			if one == nil {
+				one = &Listed{Name: name, Status: Status{Active: true}}
+				all[name] = one
+			}
+			if i < len(other.Uses) {
+				one.add(other.Uses[i])
+			}
+		}
 	})
-	slices.Sort(list)
-	list = slices.Compact(list)
+	list := make([]Listed, 0, len(all))
+	for _, one := range all {
+		list = append(list, *one)
+	}
+	slices.SortFunc(list, func(a, b Listed) int { return strings.Compare(a.Name, b.Name) })
 	return list[:min(limit, len(list))], err
+}
+
+// add adds what another node says of its own.
+func (l *Listed) add(o Occupancy) {
+	members := l.Occupancy.PresenceMembers
+	if !l.whole {
+		members += o.PresenceMembers
+	}
+	l.Occupancy = l.Occupancy.plus(o)
+	l.Occupancy.PresenceMembers = members
 }
 
 // Counts are how much has gone through an app, or the hub, on this node since it

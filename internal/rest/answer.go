@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/usher-ws/usher/internal/ably"
 	"github.com/usher-ws/usher/internal/lexicon"
@@ -71,6 +72,9 @@ func (c *call) explain(why *ably.ErrorInfo) {
 	h := c.w.Header()
 	h.Set("X-Ably-Errorcode", strconv.Itoa(int(why.Code)))
 	h.Set("X-Ably-Errormessage", oneLine(why.Message))
+	if why.Status == http.StatusTooManyRequests {
+		h.Set("Retry-After", "1") // In seconds (RFC 9110 §10.2.3): what is counted passes soon.
+	}
 }
 
 // oneLine makes a message one that a header can have.
@@ -90,11 +94,26 @@ func (s *Server) write(c *call, status int, body ably.Value) {
 	h := c.w.Header()
 	h["Content-Type"] = []string{c.out.ContentType()}
 	h.Set("Cache-Control", "no-store")
+	text := ably.Append(nil, c.out, body)
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	if len(text) > short {
+		// Who does not read its answer must not hold it for ever.
+		to := http.NewResponseController(c.w)
+		_ = to.SetWriteDeadline(time.Now().Add(s.o.WriteTimeout))
+		defer func() {
+			_ = to.Flush()
+			_ = to.SetWriteDeadline(time.Time{}) // The next answer on the connection may be another's.
+		}()
+	}
 	c.w.WriteHeader(status)
 	if c.r.Method != http.MethodHead {
-		_, _ = c.w.Write(ably.Append(nil, c.out, body)) //nolint:gosec // No browser takes it for a page: see the headers.
+		_, _ = c.w.Write(text) //nolint:gosec // No browser takes it for a page: see the headers.
 	}
 }
+
+// short is how long an answer is at most that net/http writes by itself, after the
+// call is over.
+const short = 2 << 10
 
 // headers are those of every answer: what pages of other origins need to read it.
 func (s *Server) headers(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +127,7 @@ func (s *Server) headers(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Access-Control-Expose-Headers", "Link, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid, Content-Type")
+	h.Set("Access-Control-Expose-Headers", "Link, Retry-After, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid, Content-Type")
 }
 
 // preflight tells a browser what pages may send (the fetch standard's CORS

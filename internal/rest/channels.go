@@ -13,20 +13,11 @@ func (c *call) status() (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.statusOf(name)
-	if err != nil {
-		return nil, err
-	}
-	s.Channel = c.path[1]
-	return ok(s), nil
-}
-
-func (c *call) statusOf(name string) (*ably.ChannelStatus, error) {
 	o, active, err := c.app.Occupied(c.r.Context(), name)
 	if err != nil {
 		return nil, err
 	}
-	return &ably.ChannelStatus{Channel: name, Active: active, Occupancy: lexicon.Occupancy(o)}, nil
+	return ok(&ably.ChannelStatus{Channel: c.path[1], Active: active, Occupancy: lexicon.Occupancy(o)}), nil
 }
 
 // channels answers GET /channels: those that somebody uses.
@@ -34,6 +25,11 @@ func (c *call) channels() (*answer, error) {
 	if bad := c.grant.MayAnywhere("channel-metadata"); bad != nil {
 		return nil, bad
 	}
+	done, bad := c.server.under.begin(c.listing())
+	if bad != nil {
+		return nil, bad
+	}
+	defer done()
 	limit, err := c.limit()
 	if err != nil {
 		return nil, err
@@ -46,22 +42,18 @@ func (c *call) channels() (*answer, error) {
 	if by != "" && by != "id" && by != "value" {
 		return nil, ably.Errorf(ably.BadParameter, "by is id or value")
 	}
-	names, err := c.app.Channels(c.r.Context(), c.query.Get("prefix"), string(after), limit+1)
+	found, err := c.app.Channels(c.r.Context(), c.query.Get("prefix"), string(after), limit+1)
 	if err != nil {
 		return nil, err
 	}
 	next := ""
-	if len(names) > limit {
-		names = names[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(names[limit-1]))
+	if len(found) > limit {
+		found = found[:limit]
+		next = base64.RawURLEncoding.EncodeToString([]byte(found[limit-1].Name))
 	}
 	list := &ably.ChannelStatuses{NamesOnly: by == "id"}
-	for _, name := range names {
-		s, err := c.statusOf(name)
-		if err != nil {
-			return nil, err
-		}
-		list.List = append(list.List, s)
+	for _, one := range found {
+		list.List = append(list.List, &ably.ChannelStatus{Channel: one.Name, Active: one.Active, Occupancy: lexicon.Occupancy(one.Occupancy)})
 	}
 	return &answer{body: list, links: c.links(next)}, nil
 }

@@ -28,6 +28,9 @@ type Options struct {
 	Sandbox *Sandbox
 	// Timeout is how long the hub may take. Default: 8 s, less than clients wait.
 	Timeout time.Duration
+	// WriteTimeout is how long a client may take to have its answer. Default: 1
+	// minute.
+	WriteTimeout time.Duration
 	// ServerID names this node to clients. Default: "usher".
 	ServerID string
 	// Refused is told of each call that is answered with an error, by its code. It
@@ -43,11 +46,13 @@ type Server struct {
 	o     Options
 	stats stats
 	rates hub.Rates // Of those whose token limits what they publish to a channel, by both.
+	under underWay
 }
 
 // New returns a server. After it, Close must be called.
 func New(o Options) *Server {
 	o.Timeout = cmp.Or(o.Timeout, 8*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, time.Minute)
 	o.ServerID = cmp.Or(o.ServerID, "usher")
 	if o.Refused == nil {
 		o.Refused = func(ably.Code) {}
@@ -115,7 +120,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(c, err)
 		return
 	}
-	s.answer(c, route(r.Method, path))
+	handle, work := route(r.Method, path)
+	done, bad := s.under.begin(c.shares(work))
+	if bad != nil {
+		s.fail(c, bad)
+		return
+	}
+	defer done()
+	s.answer(c, handle)
 }
 
 // Refuse answers a request that is not admitted, or makes no sense.

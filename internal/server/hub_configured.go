@@ -32,6 +32,7 @@ func newHubApp(id string, limits config.AppLimits, namespaces map[string]*config
 			MessageBytes: limits.MessageSize, Connections: limits.Connections, Channels: limits.Channels,
 			AllChannels: limits.AllChannels, AttachRate: limits.AttachRate,
 			Rate: limits.Rate, ChannelRate: limits.ChannelRate, KeyRate: limits.KeyRate, AppRate: limits.AppRate,
+			Calls: limits.Calls, KeyCalls: limits.KeyCalls, ClientCalls: limits.ClientCalls,
 		},
 	}
 	for name, n := range namespaces {
