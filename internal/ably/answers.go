@@ -33,7 +33,7 @@ type Published struct {
 
 func (p *Published) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "channel":
 			p.Channel = d.text()
 		case "messageId":
@@ -66,12 +66,12 @@ type ChannelStatus struct {
 
 func (c *ChannelStatus) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "channelId":
 			c.Channel = d.text()
 		case "status":
 			for name := range d.members {
-				switch name {
+				switch string(name) {
 				case "isActive":
 					c.Active = d.boolean()
 				case "occupancy":

@@ -48,7 +48,7 @@ func (b *BatchSpecs) encode(e *encoder) {
 
 func (s *BatchSpec) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "channels":
 			s.Channels = d.textOrTexts()
 		case "messages":
@@ -92,7 +92,7 @@ type BatchPart struct {
 
 func (b *BatchResult) decode(d *decoder) {
 	for name := range d.members {
-		if name != "results" {
+		if string(name) != "results" {
 			d.skip()
 			continue
 		}
@@ -123,7 +123,7 @@ func (b *BatchResult) encode(e *encoder) {
 
 func (p *BatchPart) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "channel":
 			p.Channel = d.text()
 		case "target":
@@ -226,7 +226,7 @@ func (b *OldBatch) decode(d *decoder) {
 		return
 	}
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "error":
 			b.Error = new(ErrorInfo)
 			b.Error.decode(d)

@@ -263,3 +263,36 @@ func TestCheck(t *testing.T) {
 		t.Errorf("got %v and %v, want PRESENT refused", err, bad.Check())
 	}
 }
+
+// A frame with text that is broken is refused, and what is told back of it is text.
+func TestBrokenTextIsMended(t *testing.T) {
+	for f, text := range map[ably.Format]string{ably.JSON: "{\"action\":0,\"id\":\"a\xff\",\"channel\":\"\\ud800\"}", ably.Msgpack: "\x83\xa6action\x00\xa2id\xa2a\xff\xa7channel\xa1\xff"} {
+		got := new(ably.ProtocolMessage)
+		if err := ably.Decode(f, []byte(text), got); err != nil || got.Check() == nil || got.ID != "a\uFFFD" || got.Channel != "\uFFFD" {
+			t.Errorf("%v: got id %q, channel %q, %v and %v", f, got.ID, got.Channel, err, got.Check())
+		}
+	}
+}
+
+// What was read before leaves nothing behind.
+func TestReset(t *testing.T) {
+	full := `{"id":"i","name":"n","data":"d","encoding":"e","clientId":"c","connectionId":"c","connectionKey":"k","timestamp":1,"extras":{},"serial":"s","action":1,"version":{}}`
+	got := new(ably.ProtocolMessage)
+	for _, messages := range []string{`[` + full + `,` + full + `]`, `[null]`, `[` + full + strings.Repeat(`,`+full, 9) + `]`, `[{}]`, `[{"data":"x"},{}]`, `[]`, `[{},{},{}]`} {
+		text := []byte(`{"id":"i","channel":"c","channelSerial":"s","connectionId":"c","msgSerial":1,"count":1,"timestamp":1,"flags":1,"error":{},"auth":{},"params":{"a":"b"},"res":[{}],"presence":[{}],"messages":` + messages + `}`)
+		want := new(ably.ProtocolMessage)
+		for _, p := range []*ably.ProtocolMessage{got, want} {
+			p.Reset()
+			if err := ably.Decode(ably.JSON, text, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := cmp.Diff(want, got, equal, cmpopts.EquateEmpty()); d != "" || (want.Check() == nil) != (got.Check() == nil) {
+			t.Errorf("%s: %s, %v", text, d, got.Check())
+		}
+	}
+	got.Reset()
+	if d := cmp.Diff(new(ably.ProtocolMessage), got, equal, cmpopts.EquateEmpty()); d != "" {
+		t.Error(d)
+	}
+}

@@ -24,7 +24,7 @@ type ConnectionDetails struct {
 
 func (c *ConnectionDetails) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "connectionKey":
 			c.ConnectionKey = d.text()
 		case "clientId":

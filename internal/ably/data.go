@@ -1,6 +1,7 @@
 package ably
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 )
@@ -36,23 +37,34 @@ func (d Data) Binary() bool { return d.kind == dataBinary }
 // Content is the text or the bytes.
 func (d Data) Content() string { return d.content }
 
+// A payload is data and encoding as they are read, in any order. They last until
+// the decoder is released.
+type payload struct {
+	content, encoding []byte
+	kind              dataKind
+	object            bool // The content is the JSON of an object or a list.
+}
+
 // data reads the member "data". What is neither text nor bytes nor an
 // object is a problem; an object is the text of its JSON, and is marked so once
 // the encoding is known: see settle.
-func (d *decoder) data() (data Data, object bool) {
+func (p *payload) data(d *decoder) {
+	p.content, p.kind, p.object = nil, dataNone, false
 	switch k := d.kind(); k {
 	case kindText:
-		return TextData(d.readText(BadData)), false
+		p.content, p.kind = d.readBytes(BadData), dataText
+		return
 	case kindBinary:
-		return BinaryData(string(d.binary())), false
+		p.content, p.kind = d.binary(), dataBinary
+		return
 	case kindList, kindTable:
-		return TextData(d.raw()), true
+		p.content, p.kind, p.object = d.appendRaw(nil), dataText, true
+		return
 	case kindNull:
 	default:
 		d.refuse(BadData, "data must be a string, bytes, an object or a list")
 	}
 	d.skip()
-	return Data{}, false
 }
 
 const (
@@ -60,25 +72,34 @@ const (
 	jsonStep   = "json"
 )
 
-// settle brings data and encoding, which came in any order, into the form that
-// Data says.
-func (d *decoder) settle(data Data, encoding string, object bool) (Data, string) {
-	rest, last := cutLast(encoding)
-	if object {
-		if last != jsonStep {
-			encoding = joinStep(encoding, jsonStep)
+// settle brings data and encoding into the form that Data says.
+func (p *payload) settle(d *decoder) {
+	rest, last := cutLast(p.encoding)
+	switch {
+	case p.object && string(last) != jsonStep:
+		p.encoding = []byte(joinStep(string(p.encoding), jsonStep))
+	case !p.object && p.kind == dataText && string(last) == base64Step:
+		n := len(d.room)
+		room, err := base64.StdEncoding.AppendDecode(d.room, p.content)
+		if err != nil {
+			d.refuse(BadData, "data is not the base64 that its encoding says")
+			return
 		}
-		return data, encoding
+		d.room = room
+		p.content, p.kind, p.encoding = room[n:], dataBinary, rest
 	}
-	if data.kind != dataText || last != base64Step {
-		return data, encoding
-	}
-	raw, err := base64.StdEncoding.DecodeString(data.content)
-	if err != nil {
-		d.refuse(BadData, "data is not the base64 that its encoding says")
-		return data, encoding
-	}
-	return BinaryData(string(raw)), rest
+}
+
+// A whole is strings that are parts of one, so that a message takes one piece of
+// memory for them. They are kept together: what is kept for longer, or is of no
+// bounded length, is not among them.
+type whole struct{ strings.Builder }
+
+// text is b as a part of it.
+func (w *whole) text(b []byte) string {
+	n := w.Len()
+	_, _ = w.Write(b) // It never fails.
+	return w.String()[n:]
 }
 
 // data writes data and encoding.
@@ -98,10 +119,10 @@ func (e *encoder) data(data Data, encoding string) {
 }
 
 // cutLast cuts the last step, which is the outermost, off an encoding.
-func cutLast(encoding string) (rest, last string) {
-	i := strings.LastIndexByte(encoding, '/')
+func cutLast(encoding []byte) (rest, last []byte) {
+	i := bytes.LastIndexByte(encoding, '/')
 	if i < 0 {
-		return "", encoding
+		return nil, encoding
 	}
 	return encoding[:i], encoding[i+1:]
 }

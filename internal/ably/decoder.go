@@ -3,12 +3,10 @@ package ably
 import (
 	"bytes"
 	"errors"
-	"io"
 	"strings"
 	"sync"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tinylib/msgp/msgp"
 )
 
@@ -34,63 +32,104 @@ const (
 	kindOther // An extension of msgpack.
 )
 
-// A decoder reads one value after the other, in either format. After its first
-// error everything it reads is empty. What it reads is a copy of the input.
-type decoder struct {
-	format Format
-	b      []byte // Msgpack: what is left.
-	json   *jsontext.Decoder
-	input  bytes.Buffer // Of json.
-	depth  int
-	err    error
-	// scratch is for numbers of msgpack: the longest is a float64 of 24 digits.
-	scratch [32]byte
-	// problem is the first thing that could be read and makes no sense.
-	problem *ErrorInfo
+// The kinds of values by their first byte.
+var (
+	kindsOfJSON = func() (kinds [256]kind) {
+		for _, c := range "-0123456789" {
+			kinds[c] = kindNumber
+		}
+		kinds['n'], kinds['t'], kinds['f'] = kindNull, kindBool, kindBool
+		kinds['"'], kinds['['], kinds['{'] = kindText, kindList, kindTable
+		return kinds
+	}()
+	kindsOfMsgpack = func() (kinds [256]kind) {
+		for c := range kinds {
+			kinds[c] = kindOfMsgpack(msgp.NextType([]byte{byte(c)}))
+		}
+		return kinds
+	}()
+)
+
+func kindOfMsgpack(t msgp.Type) kind {
+	switch t {
+	case msgp.NilType:
+		return kindNull
+	case msgp.BoolType:
+		return kindBool
+	case msgp.IntType, msgp.UintType, msgp.Float32Type, msgp.Float64Type:
+		return kindNumber
+	case msgp.StrType:
+		return kindText
+	case msgp.BinType:
+		return kindBinary
+	case msgp.ArrayType:
+		return kindList
+	case msgp.MapType:
+		return kindTable
+	case msgp.InvalidType:
+		return kindNothing
+	}
+	return kindOther
 }
 
-var decoders = sync.Pool{New: func() any {
-	return &decoder{json: jsontext.NewDecoder(new(bytes.Buffer))}
-}}
+// A decoder reads one value after the other, in either format. After its first
+// error everything it reads is empty. What it reads is a copy of the input, but
+// for what it says is none.
+type decoder struct {
+	format  Format
+	b       []byte // JSON: all there is. Msgpack: what is left.
+	at      int    // JSON: how much of it was read.
+	mangled bool   // JSON: it is no UTF-8.
+	depth   int
+	err     error
+	// problem is the first thing that could be read and makes no sense.
+	problem *ErrorInfo
+
+	// scratch is for numbers of msgpack: the longest is a float64 of 24 digits.
+	scratch [32]byte
+	// room is for text that means something else than what is written, and ends
+	// for the brackets of what is passed over.
+	room, ends []byte
+}
+
+// maxRoom bounds the room that a decoder has when it is given back.
+const maxRoom = 64 << 10
+
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 func newDecoder(f Format, b []byte) *decoder {
 	d, _ := decoders.Get().(*decoder)
-	d.format = f
-	if f == Msgpack {
-		d.b = b
-		return d
-	}
-	d.input = *bytes.NewBuffer(b)
-	if !utf8.Valid(b) {
+	d.format, d.b = f, b
+	if f == JSON && !utf8.Valid(b) {
+		d.mangled = true
 		d.refuse(BadRequest, notUTF8)
 	}
-	// Neither option loosens what anybody decides by: of two members of a name
-	// the last counts, and half a surrogate pair, which JavaScript can write as an
-	// escape, becomes U+FFFD, as in browsers.
-	d.json.Reset(&d.input, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return d
 }
 
 // release gives the decoder back, without what it has read.
 func (d *decoder) release() {
-	js := d.json
-	*d = decoder{json: js}
-	js.Reset(&d.input)
+	room, ends := d.room[:0], d.ends[:0]
+	if cap(room) > maxRoom {
+		room = nil
+	}
+	*d = decoder{room: room, ends: ends}
 	decoders.Put(d)
 }
 
 // end reports what was wrong, if only that there is more input, or a problem
 // that nobody has taken.
 func (d *decoder) end() error {
+	if errors.Is(d.err, errMalformed) {
+		d.err = explain(d.b)
+	}
 	if d.err != nil {
 		return Errorf(BadRequest, "malformed %s: %v", d.format, d.err)
 	}
-	over := len(d.b) == 0
 	if d.format == JSON {
-		_, err := d.json.ReadToken()
-		over = errors.Is(err, io.EOF)
+		d.next()
 	}
-	if !over {
+	if d.at < len(d.b) {
 		return Errorf(BadRequest, "malformed %s: more after the end", d.format)
 	}
 	if d.problem != nil {
@@ -124,116 +163,48 @@ func (d *decoder) kind() kind {
 	switch {
 	case d.err != nil:
 		return kindNothing
-	case d.format == Msgpack:
-		return d.kindMsgpack()
-	}
-	return d.kindJSON()
-}
-
-func (d *decoder) kindJSON() kind {
-	switch d.json.PeekKind() {
-	case 'n':
-		return kindNull
-	case 't', 'f':
-		return kindBool
-	case '0':
-		return kindNumber
-	case '"':
-		return kindText
-	case '[':
-		return kindList
-	case '{':
-		return kindTable
-	}
-	return kindNothing
-}
-
-func (d *decoder) kindMsgpack() kind {
-	if len(d.b) == 0 {
+	case d.format == JSON:
+		return kindsOfJSON[d.next()]
+	case len(d.b) == 0:
 		return kindNothing
 	}
-	switch msgp.NextType(d.b) {
-	case msgp.NilType:
-		return kindNull
-	case msgp.BoolType:
-		return kindBool
-	case msgp.IntType, msgp.UintType, msgp.Float32Type, msgp.Float64Type:
-		return kindNumber
-	case msgp.StrType:
-		return kindText
-	case msgp.BinType:
-		return kindBinary
-	case msgp.ArrayType:
-		return kindList
-	case msgp.MapType:
-		return kindTable
-	case msgp.InvalidType:
-		return kindNothing
-	}
-	return kindOther
+	return kindsOfMsgpack[d.b[0]]
 }
 
 // text reads a string. null is empty; anything else is a problem.
-func (d *decoder) text() string {
+func (d *decoder) text() string { return string(d.bytes()) }
+
+// bytes is text for who makes a copy: they last until release.
+func (d *decoder) bytes() []byte {
 	switch k := d.kind(); k {
 	case kindText:
-		return d.readText(BadRequest)
+		return d.readBytes(BadRequest)
 	case kindNull:
 	default:
 		d.refuse(BadRequest, "want a string, got another value")
 	}
 	d.skip()
-	return ""
+	return nil
 }
 
 // notUTF8 is what is wrong with text that would not arrive as it was sent.
 const notUTF8 = "text that is not UTF-8"
 
 // readText reads a string. One that is broken is a problem of the code.
-func (d *decoder) readText(broken Code) string {
-	if d.format == Msgpack {
-		s, rest, err := msgp.ReadStringBytes(d.b)
-		d.advance(rest, err)
-		if !utf8.ValidString(s) {
-			d.refuse(broken, notUTF8)
-		}
-		return strings.ToValidUTF8(s, "\uFFFD")
-	}
-	tok, err := d.json.ReadToken()
-	if err != nil {
-		d.fail(err)
-		return ""
-	}
-	return tok.String()
-}
+func (d *decoder) readText(broken Code) string { return string(d.readBytes(broken)) }
 
-// word is text for strings of which there are few, such as the names of members.
-func (d *decoder) readWord() string {
-	var raw []byte
-	if d.format == Msgpack {
-		var err error
-		var rest []byte
-		raw, rest, err = msgp.ReadStringZC(d.b)
-		d.advance(rest, err)
-	} else {
-		v, err := d.json.ReadValue()
-		if err != nil {
-			d.fail(err)
-			return ""
-		}
-		if bytes.IndexByte(v, '\\') >= 0 {
-			s, _ := jsontext.AppendUnquote(nil, v)
-			return string(s)
-		}
-		raw = v[1 : len(v)-1]
+// readBytes is readText for who makes a copy: they last until release.
+func (d *decoder) readBytes(broken Code) []byte {
+	if d.format == JSON {
+		return d.unquoted(d.quoted())
 	}
-	if w, ok := words[string(raw)]; ok {
-		return w
+	s, rest, err := msgp.ReadStringZC(d.b)
+	d.advance(rest, err)
+	if !utf8.Valid(s) {
+		d.refuse(broken, notUTF8)
+		s = bytes.ToValidUTF8(s, []byte("\uFFFD"))
 	}
-	if !utf8.Valid(raw) {
-		d.refuse(BadRequest, notUTF8)
-	}
-	return strings.ToValidUTF8(string(raw), "\uFFFD")
+	return s
 }
 
 // boolean reads a truth value. null is false.
@@ -245,12 +216,9 @@ func (d *decoder) boolean() bool {
 			d.advance(rest, err)
 			return v
 		}
-		tok, err := d.json.ReadToken()
-		if err != nil {
-			d.fail(err)
-			return false
-		}
-		return tok.Bool()
+		v := d.next() == 't'
+		d.skip()
+		return v && d.err == nil
 	case kindNull:
 	default:
 		d.refuse(BadRequest, "want true or false, got another value")
@@ -259,9 +227,9 @@ func (d *decoder) boolean() bool {
 	return false
 }
 
-// members iterates over the names of a table. The body reads the value that goes
-// with each. null has no members; anything else is a problem.
-func (d *decoder) members(yield func(name string) bool) {
+// members iterates over the names of a table, which last until release. The body
+// reads the value that goes with each. null has no members; anything else is a problem.
+func (d *decoder) members(yield func(name []byte) bool) {
 	if k := d.kind(); k != kindTable {
 		if k != kindNull {
 			d.refuse(BadRequest, "want an object, got another value")
@@ -279,18 +247,12 @@ func (d *decoder) members(yield func(name string) bool) {
 			if d.kind() != kindText { // No name of ours.
 				d.skip()
 				d.skip()
-			} else if name := d.readWord(); d.err == nil && !yield(name) {
+			} else if name := d.readBytes(BadRequest); d.err == nil && !yield(name) {
 				return
 			}
 		}
 	} else {
-		d.token()
-		for d.err == nil && d.json.PeekKind() == '"' {
-			if name := d.readWord(); d.err == nil && !yield(name) {
-				return
-			}
-		}
-		d.token()
+		d.membersJSON(yield)
 	}
 	d.depth--
 }
@@ -317,13 +279,7 @@ func (d *decoder) elements(yield func() bool) {
 			}
 		}
 	} else {
-		d.token()
-		for d.err == nil && d.json.PeekKind() != ']' {
-			if !yield() {
-				return
-			}
-		}
-		d.token()
+		d.elementsJSON(yield)
 	}
 	d.depth--
 }
@@ -338,15 +294,6 @@ func (d *decoder) enter() bool {
 	}
 	d.depth++
 	return true
-}
-
-// token passes over a bracket.
-func (d *decoder) token() {
-	if d.err == nil {
-		if _, err := d.json.ReadToken(); err != nil {
-			d.fail(err)
-		}
-	}
 }
 
 func (d *decoder) advance(rest []byte, err error) {

@@ -40,11 +40,7 @@ func (d *decoder) readInteger() int64 {
 // number reads a number as JSON has it. It lasts until the next read.
 func (d *decoder) number() []byte {
 	if d.format == JSON {
-		v, err := d.json.ReadValue()
-		if err != nil {
-			d.fail(err)
-		}
-		return v
+		return d.numeral()
 	}
 	b := d.scratch[:0]
 	switch msgp.NextType(d.b) {

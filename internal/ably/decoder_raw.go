@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tinylib/msgp/msgp"
@@ -17,9 +18,7 @@ func (d *decoder) skip() {
 	case d.format == Msgpack:
 		d.skipMsgpack()
 	default:
-		if err := d.json.SkipValue(); err != nil {
-			d.fail(err)
-		}
+		d.skipJSON()
 	}
 }
 
@@ -66,7 +65,7 @@ func (d *decoder) appendRaw(b []byte) []byte {
 		}
 		return append(b, n...)
 	case kindText:
-		return appendQuoted(b, d.readText(BadRequest))
+		return appendQuoted(b, d.readBytes(BadRequest))
 	case kindBinary:
 		return appendQuoted(b, base64.StdEncoding.EncodeToString(d.binary()))
 	case kindList:
@@ -103,7 +102,12 @@ func separated(b []byte) []byte {
 }
 
 // appendQuoted appends s as JSON has it.
-func appendQuoted(b []byte, s string) []byte {
-	b, _ = jsontext.AppendQuote(b, s) // Its error is about broken text, which becomes U+FFFD.
+func appendQuoted[T []byte | string](b []byte, s T) []byte {
+	n := len(b)
+	b = append(append(b, '"'), s...)
+	if inside := b[n+1:]; plainUpTo(inside) == len(inside) && utf8.Valid(inside) {
+		return append(b, '"')
+	}
+	b, _ = jsontext.AppendQuote(b[:n], s) // Its error is about broken text, which becomes U+FFFD.
 	return b
 }

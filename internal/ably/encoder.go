@@ -149,7 +149,7 @@ func (e *encoder) transcode(d *decoder) {
 	case kindTable:
 		e.begin()
 		for name := range d.members {
-			e.chosenName(name)
+			e.chosenName(string(name))
 			e.transcode(d)
 		}
 		e.end()

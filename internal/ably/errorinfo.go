@@ -55,7 +55,7 @@ func ErrorOf(err error) *ErrorInfo {
 
 func (i *ErrorInfo) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "code":
 			i.Code = Code(d.integer())
 		case "statusCode":
@@ -81,7 +81,7 @@ type Failure struct{ ErrorInfo }
 
 func (f *Failure) decode(d *decoder) {
 	for name := range d.members {
-		if name == "error" {
+		if string(name) == "error" {
 			f.ErrorInfo.decode(d)
 		} else {
 			d.skip()

@@ -60,7 +60,7 @@ type Value interface {
 	encode(e *encoder)
 }
 
-// Decode reads into v, which is zero, the one value that b holds. What it
+// Decode reads into v, which is zero or was reset, the one value that b holds. What it
 // returns is an *ErrorInfo of code BadRequest: b is no such value, or goes on
 // after it, or is nested too deeply. v holds nothing of b.
 func Decode(f Format, b []byte, v Value) error {

@@ -2,10 +2,13 @@ package ably_test
 
 import (
 	"bytes"
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/usher-ws/usher/internal/ably"
@@ -33,10 +36,11 @@ func FuzzDecode(f *testing.F) {
 		if pack {
 			format = ably.Msgpack
 		}
-		p := new(ably.ProtocolMessage)
-		if ably.Decode(format, b, p) != nil || p.Check() != nil {
+		p, read := new(ably.ProtocolMessage), bytes.Clone(b)
+		if ably.Decode(format, read, p) != nil || p.Check() != nil {
 			return
 		}
+		clear(read) // Nothing of it is held.
 		js, pk := ably.Append(nil, ably.JSON, p), ably.Append(nil, ably.Msgpack, p)
 		for _, again := range []struct {
 			format ably.Format
@@ -49,6 +53,45 @@ func FuzzDecode(f *testing.F) {
 			if got := ably.Append(nil, ably.Msgpack, q); !bytes.Equal(got, pk) {
 				t.Errorf("got %q after a detour over %v, want %q", got, again.format, pk)
 			}
+		}
+	})
+}
+
+// JSON is read as jsontext reads it, and nothing else is: what is passed over, and
+// what is kept.
+func FuzzJSON(f *testing.F) {
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for _, text := range []string{
+		` { "a\u0062" : [ true , false,null,-1.5e+7,0,10E2 , {} , [ ] ] ,"a":"é" }`, `"\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00\u0000"`, `["\ud800","\ud800\u0041","\udc00x"]`,
+		"\"a\xff\xfe\xc3\"", "\"1234567\x1f\"", "\"\x1f\"", "\"12345678\x7f\"", "[1]\x00", "\x00", "\ufeff[]", "", " ", `"`, `"\`, `"\u12`, `"\u123`, `"\u12g4"`, `"\x"`,
+		`[1,]`, `[,1]`, `[1 2]`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`, `{1:2}`, `[}`, `{]`, `[`, `{"a":[`, `01`, `-`, `-a`, `1.`, `.5`, `1e`, `1e+`, `+1`, `tru`, `truex`, `nul`, `1e999`,
+		deep(32), deep(33), deep(9999), deep(10000), deep(10001), `{"a":` + deep(31) + `}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		lax := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+		skipped := []byte(`{"x":` + string(b) + `,"id":"i"}`)
+		p := new(ably.ProtocolMessage)
+		err := ably.Decode(ably.JSON, skipped, p)
+		if taken := jsontext.Value(skipped).IsValid(lax...); taken != (err == nil) || taken && !bytes.Contains(b, []byte(`"`)) && p.ID != "i" {
+			t.Errorf("%q: got %v and %+v where jsontext takes it: %v", skipped, err, p, taken)
+		}
+		want := jsontext.Value(bytes.Clone(b))
+		bad := want.Format(lax...)
+		if bad == nil && !utf8.Valid(b) {
+			bad = errors.New("text that is not UTF-8")
+		}
+		var got ably.Raw
+		err = ably.Decode(ably.JSON, b, &got)
+		switch {
+		case err != nil && bad == nil && strings.Contains(err.Error(), "nested more than 32 deep"):
+		case (err == nil) != (bad == nil):
+			t.Errorf("%q: got %v, jsontext says %v", b, err, bad)
+		case err != nil:
+		case got == "" && want.Kind() == 'n', bytes.ContainsAny(b, "eE") && strings.Contains(string(got), "null"): // Too large a number.
+		case string(got) != string(want):
+			t.Errorf("%q: got %s, want %s", b, got, want)
 		}
 	})
 }
@@ -92,15 +135,16 @@ func TestAllocations(t *testing.T) {
 	for _, f := range []ably.Format{ably.JSON, ably.Msgpack} {
 		b := ably.Append(nil, f, p)
 		buf := make([]byte, 0, 1024)
+		q := new(ably.ProtocolMessage)
 		got := testing.AllocsPerRun(100, func() {
-			q := new(ably.ProtocolMessage)
+			q.Reset()
 			if err := ably.Decode(f, b, q); err != nil {
 				t.Fatal(err)
 			}
 			buf = ably.Append(buf[:0], f, q)
 		})
-		if got > 12 { // The frame, its list, its message, its four strings, and the encoder.
-			t.Errorf("%v: got %v allocations, want at most 12", f, got)
+		if got > 3 { // The channel, an id, and what else the message says.
+			t.Errorf("%v: got %v allocations, want at most 3", f, got)
 		}
 	}
 	if _, err := msgp.UnmarshalAsJSON(new(bytes.Buffer), ably.Append(nil, ably.Msgpack, p)); err != nil {
@@ -108,17 +152,43 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-func BenchmarkDecode(b *testing.B) {
-	p := &ably.ProtocolMessage{Action: ably.ActionMessage, Channel: "room:1", MsgSerial: 7, Messages: ably.Messages{{Name: "n", Data: ably.TextData(strings.Repeat("x", 100)), ID: "abc:0"}}}
-	for _, f := range []ably.Format{ably.JSON, ably.Msgpack} {
-		text := ably.Append(nil, f, p)
-		b.Run(f.String(), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := ably.Decode(f, text, new(ably.ProtocolMessage)); err != nil {
-					b.Fatal(err)
-				}
+// A message is kept for as long as the history lasts, and holds no more than what
+// it says: not its frame, nor what nobody asks for.
+func TestMessagesHoldNoMore(t *testing.T) {
+	const n, size = 64, 64 << 10
+	long := strings.Repeat("x", size)
+	message := `{"name":"n","data":"d","clientId":"c","encoding":"e"}`
+	for _, text := range []string{
+		`{"unknown":"` + long + `","messages":[` + message + `]}`,
+		`{"id":"` + long + `","messages":[` + message + `]}`,
+		`{"messages":[{"data":"` + long + `"},` + message + `,{"data":"` + long + `\n"}]}`,
+		`{"messages":[{},{"data":"` + long + `","name":"` + long + `\n",` + message[1:] + `]}`,
+		`{"messages":[{},{"connectionKey":"` + long + `","serial":"` + long + `","unknown":"` + long + `",` + message[1:] + `]}`,
+		`{"messages":[{},{"name":"n","data":"` + long + `","encoding":"base64","data":null}]}`,
+	} {
+		for _, f := range []ably.Format{ably.JSON, ably.Msgpack} {
+			var raw ably.Raw
+			if err := ably.Decode(ably.JSON, []byte(text), &raw); err != nil {
+				t.Fatal(err)
 			}
-		})
+			b := ably.Append(nil, f, &raw)
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			var kept []ably.Data
+			for range n {
+				p := new(ably.ProtocolMessage)
+				if err := ably.Decode(f, b, p); err != nil {
+					t.Fatal(err)
+				}
+				kept = append(kept, p.Messages[min(1, len(p.Messages)-1)].Data)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			if got := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / n; got > size/4 {
+				t.Errorf("%v %.60s: got %d bytes held for a message", f, text, got)
+			}
+			runtime.KeepAlive(kept)
+		}
 	}
 }

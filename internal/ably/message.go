@@ -82,19 +82,20 @@ func (m *Message) decode(d *decoder) {
 	if d.kind() == kindNull {
 		d.refuse(BadMessage, "null is no message")
 	}
-	var object bool
+	var title, clientID []byte
+	var body payload
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "id":
-			m.ID = d.text()
+			m.ID = d.text() // By which it is known for longer than it is kept.
 		case "name":
-			m.Name = d.text()
+			title = d.bytes()
 		case "data":
-			m.Data, object = d.data()
+			body.data(d)
 		case "encoding":
-			m.Encoding = d.text()
+			body.encoding = d.bytes()
 		case "clientId":
-			m.ClientID = d.clientID()
+			clientID = d.clientID()
 		case "connectionId":
 			m.ConnectionID = d.text()
 		case "connectionKey":
@@ -114,7 +115,11 @@ func (m *Message) decode(d *decoder) {
 			d.skip()
 		}
 	}
-	m.Data, m.Encoding = d.settle(m.Data, m.Encoding, object)
+	body.settle(d)
+	var w whole
+	w.Grow(len(title) + len(body.content) + len(body.encoding) + len(clientID))
+	m.Name, m.Data = w.text(title), Data{content: w.text(body.content), kind: body.kind}
+	m.Encoding, m.ClientID = w.text(body.encoding), w.text(clientID)
 	m.problem, d.problem = d.problem, outer
 }
 
@@ -138,7 +143,7 @@ func (m *Message) encode(e *encoder) {
 
 func (v *Version) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "serial":
 			v.Serial = d.text()
 		case "timestamp":
@@ -160,18 +165,18 @@ func (v *Version) encode(e *encoder) {
 }
 
 // clientID reads who a message says it is from. Nobody is called "" or "*".
-func (d *decoder) clientID() string {
-	id := ""
+func (d *decoder) clientID() []byte {
+	var id []byte
 	switch d.kind() {
 	case kindText:
-		id = d.readText(BadClientID)
+		id = d.readBytes(BadClientID)
 	case kindNull:
 		d.skip()
-		return ""
+		return nil
 	default:
 		d.skip()
 	}
-	if id == "" || id == "*" {
+	if len(id) == 0 || string(id) == "*" {
 		d.refuse(BadClientID, "a client id is a string, and not empty or *")
 	}
 	return id
@@ -222,10 +227,20 @@ func (l *Messages) decode(d *decoder) {
 			d.skip()
 			continue
 		}
-		m := new(Message)
-		m.decode(d)
-		*l = append(*l, m)
+		l.add().decode(d)
 	}
+}
+
+// add makes the list longer by a message, which is one that Reset has left there if
+// it can be.
+func (l *Messages) add() *Message {
+	n := len(*l)
+	if n == cap(*l) || (*l)[:n+1][n] == nil {
+		*l = append(*l, new(Message))
+	} else {
+		*l = (*l)[:n+1]
+	}
+	return (*l)[n]
 }
 
 func (l *Messages) encode(e *encoder) { writeList(e, *l) }

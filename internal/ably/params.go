@@ -123,13 +123,13 @@ type Occupancy struct {
 
 func (o *Occupancy) decode(d *decoder) {
 	for name := range d.members {
-		if name != "metrics" {
+		if string(name) != "metrics" {
 			d.skip()
 			continue
 		}
 		for metric := range d.members {
 			n := int(d.integer())
-			i, fields := slices.Index(metricNames, metric), o.fields()
+			i, fields := slices.Index(metricNames, string(metric)), o.fields()
 			if i >= 0 {
 				o.Metrics |= 1 << i
 			}

@@ -43,21 +43,21 @@ func (p *PresenceMessage) Size() int {
 
 func (p *PresenceMessage) decode(d *decoder) {
 	outer := d.take()
-	var object bool
+	var body payload
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "id":
 			p.ID = d.text()
 		case "action":
 			p.Action = PresenceAction(d.integer())
 		case "clientId":
-			p.ClientID = d.clientID()
+			p.ClientID = string(d.clientID())
 		case "connectionId":
 			p.ConnectionID = d.text()
 		case "data":
-			p.Data, object = d.data()
+			body.data(d)
 		case "encoding":
-			p.Encoding = d.text()
+			body.encoding = d.bytes()
 		case "extras":
 			p.Extras = d.extras()
 		case "timestamp":
@@ -66,7 +66,8 @@ func (p *PresenceMessage) decode(d *decoder) {
 			d.skip()
 		}
 	}
-	p.Data, p.Encoding = d.settle(p.Data, p.Encoding, object)
+	body.settle(d)
+	p.Data, p.Encoding = Data{content: string(body.content), kind: body.kind}, string(body.encoding)
 	p.problem, d.problem = d.problem, outer
 }
 

@@ -75,6 +75,22 @@ func (p *ProtocolMessage) Check() *ErrorInfo {
 	return nil
 }
 
+// Reset empties p for the next Decode. A few of its messages are used again:
+// nobody may have them any more.
+func (p *ProtocolMessage) Reset() {
+	list := p.Messages
+	if len(list) > keptMessages {
+		list = nil
+	}
+	for _, m := range list {
+		*m = Message{}
+	}
+	*p = ProtocolMessage{Messages: list[:0]}
+}
+
+// keptMessages is how many messages are used again.
+const keptMessages = 4
+
 func (p *ProtocolMessage) decode(d *decoder) {
 	if k := d.kind(); k != kindTable && k != kindNothing {
 		d.fail(errNoFrame)
@@ -85,8 +101,8 @@ func (p *ProtocolMessage) decode(d *decoder) {
 	p.problem = d.take()
 }
 
-func (p *ProtocolMessage) member(d *decoder, name string) {
-	switch name {
+func (p *ProtocolMessage) member(d *decoder, name []byte) {
+	switch string(name) {
 	case "action":
 		p.Action = Action(d.integer())
 	case "id":
@@ -173,7 +189,7 @@ func (p *ProtocolMessage) encode(e *encoder) {
 
 func (a *Auth) decode(d *decoder) {
 	for name := range d.members {
-		if name == "accessToken" {
+		if string(name) == "accessToken" {
 			a.AccessToken = d.text()
 		} else {
 			d.skip()
@@ -199,11 +215,11 @@ func (p *Params) decode(d *decoder) {
 		}
 		switch d.kind() {
 		case kindNumber, kindBool: // Written without quotes.
-			(*p)[name] = d.raw()
+			(*p)[string(name)] = d.raw()
 		case kindNull:
 			d.skip()
 		default:
-			(*p)[name] = d.text()
+			(*p)[string(name)] = d.text()
 		}
 	}
 }
@@ -230,7 +246,7 @@ func decodeResults(d *decoder) (list []*PublishResult) {
 
 func (r *PublishResult) decode(d *decoder) {
 	for name := range d.members {
-		if name == "serials" {
+		if string(name) == "serials" {
 			r.Serials = d.texts()
 		} else {
 			d.skip()

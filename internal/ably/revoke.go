@@ -18,7 +18,7 @@ type RevokeRequest struct {
 
 func (r *RevokeRequest) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "targets":
 			r.Targets = d.textOrTexts()
 		case "issuedBefore":

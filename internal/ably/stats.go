@@ -73,13 +73,13 @@ type Stats struct {
 func (s *Stats) decode(d *decoder) {
 	for name := range d.members {
 		switch {
-		case s.decodeHead(d, name):
-		case name == "entries":
+		case s.decodeHead(d, string(name)):
+		case string(name) == "entries":
 			s.Entries = make(map[string]int64)
 			for name := range d.members {
 				n := d.integer()
 				if len(s.Entries) < maxMembers {
-					s.Entries[name] = n
+					s.Entries[string(name)] = n
 				}
 			}
 		default:

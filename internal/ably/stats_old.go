@@ -21,8 +21,8 @@ func (l *OldStats) decode(d *decoder) {
 	for range d.elements {
 		s := &Stats{Entries: make(map[string]int64)}
 		for name := range d.members {
-			if !s.decodeHead(d, name) {
-				s.decodeOld(d, name)
+			if !s.decodeHead(d, string(name)) {
+				s.decodeOld(d, string(name))
 			}
 		}
 		if len(*l) < maxMembers {
@@ -35,7 +35,7 @@ func (l *OldStats) decode(d *decoder) {
 func (s *Stats) decodeOld(d *decoder, path string) {
 	if d.kind() == kindTable {
 		for name := range d.members {
-			s.decodeOld(d, path+"."+name)
+			s.decodeOld(d, path+"."+string(name))
 		}
 		return
 	}

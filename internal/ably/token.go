@@ -30,7 +30,7 @@ type TokenRequest struct {
 
 func (r *TokenRequest) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "keyName":
 			r.KeyName = d.text()
 		case "ttl":
@@ -124,7 +124,7 @@ type TokenDetails struct {
 
 func (t *TokenDetails) decode(d *decoder) {
 	for name := range d.members {
-		switch name {
+		switch string(name) {
 		case "token":
 			t.Token = d.text()
 		case "keyName":

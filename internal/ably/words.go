@@ -8,20 +8,6 @@ import (
 
 var errNoFrame = errors.New("a frame is an object")
 
-// words are the names of members that every frame has, so that reading one
-// makes no string.
-var words = func() map[string]string {
-	m := make(map[string]string)
-	for _, w := range []string{
-		"action", "id", "channel", "channelSerial", "connectionId", "connectionDetails", "msgSerial", "count",
-		"timestamp", "flags", "error", "messages", "presence", "auth", "params", "res", "name", "data", "encoding",
-		"clientId", "connectionKey", "extras", "serial", "version", "annotations", "accessToken", "serials",
-	} {
-		m[w] = w
-	}
-	return m
-}()
-
 // sortedKeys puts the names of a table in order, so that it is written one way.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 

@@ -221,7 +221,7 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 	}
 	err := t.handle(p)
 	if p.Action == ably.ActionMessage { // Nobody keeps it, as what comes of it is the hub's.
-		*p = ably.ProtocolMessage{}
+		p.Reset()
 		said.Put(p)
 	}
 	return err

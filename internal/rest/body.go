@@ -101,12 +101,13 @@ func (c *call) readBare() (ably.Messages, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &ably.Message{Name: c.query.Get("name")}
-	if m.Name == "" {
-		m.Name = c.r.Header.Get("X-Ably-Name")
+	name := c.query.Get("name")
+	if name == "" {
+		name = c.r.Header.Get("X-Ably-Name")
 	}
+	m := new(ably.Message)
 	switch media := c.media(); {
-	case !utf8.ValidString(m.Name), media != "application/octet-stream" && !utf8.Valid(body):
+	case !utf8.ValidString(name), media != "application/octet-stream" && !utf8.Valid(body):
 		return nil, ably.Errorf(ably.BadData, "text that is not UTF-8")
 	case strings.HasPrefix(media, "text/"):
 		m.Data = ably.TextData(string(body))
@@ -122,5 +123,6 @@ func (c *call) readBare() (ably.Messages, error) {
 	default:
 		return nil, ably.Errorf(ably.BadRequest, "a body that is the data itself is text, JSON or application/octet-stream")
 	}
+	m.Name = name
 	return ably.Messages{m}, nil
 }
