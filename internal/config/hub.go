@@ -72,6 +72,12 @@ type AppLimits struct {
 	MessageSize int `yaml:"message_size" default:"65536" min:"1" max:"1048576"`
 	// How many connections there are at one time. Default: 100000.
 	Connections int `yaml:"connections" default:"100000" min:"1" max:"10000000"`
+	// How many connections by one key and its tokens there are at one time.
+	// Default: 0, any number.
+	KeyConnections int `yaml:"key_connections" default:"0" max:"10000000" rule:"zero"`
+	// How many connections one client has at one time, where its token says who it
+	// is. Default: 1000.
+	ClientConnections int `yaml:"client_connections" default:"1000" min:"1" max:"10000000"`
 	// How many channels one connection attaches to. Default: 200.
 	Channels int `yaml:"channels" default:"200" min:"1" max:"100000"`
 	// How many channels there are at one time that somebody uses. Default: 100000.

@@ -38,7 +38,7 @@ func TestHubsOfCluster(t *testing.T) {
 	}
 	attach := func(a *hub.App) (*hub.Connection, *hub.Attachment) {
 		t.Helper()
-		conn, err := a.Connect("")
+		conn, err := a.Connect(hub.Owner{})
 		if err != nil {
 			t.Fatal(err)
 		}

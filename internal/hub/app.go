@@ -24,6 +24,7 @@ type App struct {
 	keys        map[string]*rate
 	spare       int // How many channels nobody holds.
 	connections int
+	owners      owners // Of connections.
 	ended       bool
 }
 
@@ -32,7 +33,7 @@ type App struct {
 const maxKeys = 1 << 16
 
 func newApp(h *Hub, id string) *App {
-	return &App{hub: h, id: id, channels: make(map[string]*channel), keys: make(map[string]*rate)}
+	return &App{hub: h, id: id, channels: make(map[string]*channel), keys: make(map[string]*rate), owners: make(owners)}
 }
 
 // ID is its id.

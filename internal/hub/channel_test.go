@@ -57,7 +57,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 	a := newApp(t, hub.AppOptions{Limits: hub.Limits{Connections: 2}})
 	one := connect(t, a)
 	connect(t, a)
-	if _, err := a.Connect(""); err == nil {
+	if _, err := a.Connect(hub.Owner{}); err == nil {
 		t.Fatal("got no error for a third connection")
 	}
 	one.Close()
@@ -231,7 +231,7 @@ func TestLimits(t *testing.T) {
 		_, err = c.Attach(t.Context(), "other", hub.Attaching{})
 		wantError(t, err, hub.ErrChannels)
 		two := connect(t, a)
-		_, err = a.Connect("")
+		_, err = a.Connect(hub.Owner{})
 		wantError(t, err, hub.ErrConnections)
 		two.Close()
 		third := connect(t, a)

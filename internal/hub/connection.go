@@ -16,6 +16,9 @@ type Connection struct {
 	id  string
 	key *rate
 
+	// Guarded by the app's mu.
+	owner Owner
+
 	rate     rate
 	attaches rate
 
@@ -32,10 +35,10 @@ type Connection struct {
 	closed   bool
 }
 
-// Connect makes a connection. key names the API key that its rate counts for,
-// or is empty. It must be closed.
-func (a *App) Connect(key string) (*Connection, error) {
-	c := &Connection{app: a, id: a.hub.node + rand.Text()[:10], key: a.keyRate(key)}
+// Connect makes a connection. Its rate counts for the owner's key. It must be
+// closed.
+func (a *App) Connect(o Owner) (*Connection, error) {
+	c := &Connection{app: a, id: a.hub.node + rand.Text()[:10], key: a.keyRate(o.Key), owner: o}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -43,6 +46,9 @@ func (a *App) Connect(key string) (*Connection, error) {
 		return nil, ErrClosed
 	case exceeds(a.connections+1, a.Limits().Connections):
 		return nil, ErrConnections
+	}
+	if err := a.owners.add(o, a.Limits()); err != nil {
+		return nil, err
 	}
 	a.connections++
 	a.counts.opened.Add(1)
@@ -191,5 +197,6 @@ func (c *Connection) Close() {
 	}
 	c.app.mu.Lock()
 	c.app.connections--
+	c.app.owners.remove(c.owner)
 	c.app.mu.Unlock()
 }

@@ -42,7 +42,7 @@ const everything = hub.Publish | hub.Subscribe | hub.BePresent | hub.SeePresence
 
 func connect(t *testing.T, a *hub.App) *hub.Connection {
 	t.Helper()
-	c, err := a.Connect("")
+	c, err := a.Connect(hub.Owner{})
 	if err != nil {
 		t.Fatalf("connect: %v", err)
 	}

@@ -65,6 +65,10 @@ var (
 	ErrAllChannels = errors.New("too many channels in use")
 	// ErrConnections: as many as the app may have.
 	ErrConnections = errors.New("too many connections")
+	// ErrKeyConnections and ErrClientConnections: as many as those of one key, or
+	// those of one client, may be.
+	ErrKeyConnections    = errors.New("too many connections by one key")
+	ErrClientConnections = errors.New("too many connections of one client")
 	// ErrMembers: as many as the channel may have.
 	ErrMembers = errors.New("too many members are present")
 	// ErrNotAttached: for presence one has to be.

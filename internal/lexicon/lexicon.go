@@ -116,6 +116,8 @@ var refusals = []struct {
 	{hub.ErrMembers, ably.TooManyMembers},
 	{hub.ErrNotAttached, ably.ChannelWrongState},
 	{hub.ErrConnections, ably.RateLimited},
+	{hub.ErrKeyConnections, ably.RateLimited},
+	{hub.ErrClientConnections, ably.RateLimited},
 	{hub.ErrFull, ably.Unavailable},
 	{hub.ErrUnavailable, ably.Unavailable},
 	{hub.ErrClosed, ably.Disconnected},

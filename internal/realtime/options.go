@@ -33,6 +33,9 @@ type Grant struct {
 	App *hub.App
 	// Key names the API key that vouches for it.
 	Key string
+	// Client is whom its credential names, whoever it says it is beside that. Empty:
+	// nobody in particular.
+	Client string
 	// ClientID is who it is: "*" for one that may say so in each message, empty
 	// for one that is nobody.
 	ClientID string
@@ -54,6 +57,9 @@ type Claims interface {
 	// channel, if that is limited.
 	MaxRate(channel string) (perSecond float64, limited bool)
 }
+
+// owner is whose connections they are that the grant opens.
+func (g *Grant) owner() hub.Owner { return hub.Owner{Key: g.Key, Client: g.Client} }
 
 // claimed returns extras of what the client sends to a channel with what its
 // token says of it.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/lexicon"
 )
 
 // reauthorize takes a token that the client has sent.
@@ -26,6 +27,9 @@ func (t *transport) reauthorize(p *ably.ProtocolMessage) error {
 	}
 	if g, err = renewed(now, g); err != nil {
 		return t.fail(ably.ErrorOf(err))
+	}
+	if err := t.state.conn.Become(g.owner()); err != nil {
+		return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: lexicon.Refusal(err)})
 	}
 	t.adopt(g)
 	t.state.mu.Lock()

@@ -20,6 +20,7 @@ type state struct {
 	// Immutable.
 	conn *hub.Connection
 	app  *hub.App
+	key  string // That began it.
 
 	rates hub.Rates // By channel, of those that the token limits; and of refusals.
 
@@ -93,20 +94,43 @@ func (s *Server) resume(key string, g *Grant) (st *state, gone, wrong *ably.Erro
 	return st, nil, nil
 }
 
-// adrift are the states that have no transport, by their apps.
-type adrift map[*hub.App]map[*state]struct{}
+// adrift are the states that have no transport, by their apps and the keys that
+// began them.
+type adrift map[*hub.App]map[string]map[*state]struct{}
 
 func (a adrift) add(st *state) {
-	if a[st.app] == nil {
-		a[st.app] = make(map[*state]struct{})
+	keys := a[st.app]
+	if keys == nil {
+		keys = make(map[string]map[*state]struct{})
+		a[st.app] = keys
 	}
-	a[st.app][st] = struct{}{}
+	if keys[st.key] == nil {
+		keys[st.key] = make(map[*state]struct{})
+	}
+	keys[st.key][st] = struct{}{}
 }
 
 func (a adrift) remove(st *state) {
-	if delete(a[st.app], st); len(a[st.app]) == 0 {
+	keys := a[st.app]
+	if delete(keys[st.key], st); len(keys[st.key]) == 0 {
+		delete(keys, st.key)
+	}
+	if len(keys) == 0 {
 		delete(a, st.app)
 	}
+}
+
+// any returns one of an app, and of a key unless that is empty, or nil.
+func (a adrift) any(app *hub.App, key string) *state {
+	for name := range a[app] {
+		if key != "" {
+			name = key
+		}
+		for one := range a[app][name] {
+			return one
+		}
+	}
+	return nil
 }
 
 // Clients are how many clients are connected, and how many connections have lost
@@ -114,20 +138,19 @@ func (a adrift) remove(st *state) {
 func (s *Server) Clients() (connected, disconnected int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, states := range s.adrift {
-		disconnected += len(states)
+	for _, keys := range s.adrift {
+		for _, states := range keys {
+			disconnected += len(states)
+		}
 	}
 	return len(s.transports), disconnected
 }
 
-// yield ends a connection of an app that has no transport, if there is one: any of
-// them, since whoever leaves many behind has the most there.
-func (s *Server) yield(app *hub.App) bool {
+// yield ends a connection of an app, or of one of its keys, that has no transport,
+// if there is one: any of them, since whoever leaves many behind has the most there.
+func (s *Server) yield(app *hub.App, key string) bool {
 	s.mu.Lock()
-	var one *state
-	for one = range s.adrift[app] {
-		break
-	}
+	one := s.adrift.any(app, key)
 	if one != nil {
 		s.adrift.remove(one)
 	}
@@ -139,17 +162,29 @@ func (s *Server) yield(app *hub.App) bool {
 	return true
 }
 
+// makesRoom has one give way, where that may help against err. Those of one client
+// give no way to it: it has left them itself.
+func (s *Server) makesRoom(err error, g *Grant) bool {
+	switch {
+	case errors.Is(err, hub.ErrConnections):
+		return s.yield(g.App, "")
+	case errors.Is(err, hub.ErrKeyConnections):
+		return s.yield(g.App, g.Key)
+	}
+	return false
+}
+
 // begin makes a new state. Where there are as many as there may be, those that
 // could be resumed give way.
 func (s *Server) begin(g *Grant) (*state, error) {
-	conn, err := g.App.Connect(g.Key)
-	for errors.Is(err, hub.ErrConnections) && s.yield(g.App) {
-		conn, err = g.App.Connect(g.Key)
+	conn, err := g.App.Connect(g.owner())
+	for s.makesRoom(err, g) {
+		conn, err = g.App.Connect(g.owner())
 	}
 	if err != nil {
 		return nil, err
 	}
-	st := &state{conn: conn, app: g.App, clientID: g.ClientID}
+	st := &state{conn: conn, app: g.App, key: g.Key, clientID: g.ClientID}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -103,7 +103,7 @@ func (asleep) Wake(*hub.Attachment) {}
 // enter has members enter by a connection of their own.
 func (w *world) enter(channel string, members ...string) *hub.Connection {
 	w.t.Helper()
-	conn, err := w.registry.App("app").Connect("")
+	conn, err := w.registry.App("app").Connect(hub.Owner{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func (c *call) deleteApp() (*answer, error) {
 
 // enter has members enter a channel, by a connection of their own.
 func (s *Sandbox) enter(ctx context.Context, app *hub.App, channel string, list ably.PresenceMessages) error {
-	conn, err := app.Connect("")
+	conn, err := app.Connect(hub.Owner{})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,8 @@ func newHubApp(id string, limits config.AppLimits, namespaces map[string]*config
 	o := hub.AppOptions{
 		Namespaces: make(map[string]hub.Namespace),
 		Limits: hub.Limits{
-			MessageBytes: limits.MessageSize, Connections: limits.Connections, Channels: limits.Channels,
+			MessageBytes: limits.MessageSize, Connections: limits.Connections,
+			KeyConnections: limits.KeyConnections, ClientConnections: limits.ClientConnections, Channels: limits.Channels,
 			AllChannels: limits.AllChannels, AttachRate: limits.AttachRate,
 			Rate: limits.Rate, ChannelRate: limits.ChannelRate, KeyRate: limits.KeyRate, AppRate: limits.AppRate,
 			Calls: limits.Calls, KeyCalls: limits.KeyCalls, ClientCalls: limits.ClientCalls,

@@ -215,7 +215,7 @@ func (a hubAccess) grant(id *usher.Identity, origin, clientID string, said bool)
 		ends = id.Expires
 	}
 	return &realtime.Grant{
-		App: app, Key: named.Key, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends, Claims: named.Claims, Origin: origin,
+		App: app, Key: named.Key, Client: named.Client, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends, Claims: named.Claims, Origin: origin,
 	}, nil
 }
 
