@@ -37,7 +37,7 @@ type Event struct {
 type EventKind string
 
 // The kinds of event. A request is admitted or refused, and both only if its
-// handler calls Refuse. An admitted upgrade is renewed any number of times, and
+// handler calls Refuse, or Refused. An admitted upgrade is renewed any number of times, and
 // where its connection was taken over it is ended once.
 const (
 	EventAdmitted EventKind = "admitted"

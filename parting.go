@@ -99,6 +99,23 @@ func Adopt(ctx context.Context, id *Identity) error {
 	return nil
 }
 
+// Refused reports a refusal of what the client has sent on the connection to which
+// ctx belongs, the context of an admitted upgrade: to the log and to [Guard.Observe],
+// as one at the door is. It ends nothing, and says nothing: that is the handler's
+// to do, in the words of its own protocol, with the explain id of the Refusal that
+// it returns. The error means what a verifier's does; a *Refusal is taken as it
+// stands, but for what it leaves to its defaults. Without such a connection nobody
+// is told.
+func Refused(ctx context.Context, err error) *Refusal {
+	why := asRefusal(err)
+	if l := leaseOf(ctx); l != nil && l.guard != nil {
+		e := l.visit.event(EventRefused)
+		e.Took, e.Carrier, e.Refusal = 0, why.Carrier, why
+		l.guard.report(ctx, e)
+	}
+	return why
+}
+
 func (l *lease) adopt(fresh *Identity) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

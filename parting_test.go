@@ -198,6 +198,37 @@ func TestPartingRenewed(t *testing.T) {
 	})
 }
 
+// What is refused on a connection is reported as at its door, and goes on.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s usher.Sessions
+		g := byMint(&s, "/chat")
+		var events []usher.Event
+		g.Observe = func(_ context.Context, e usher.Event) {
+			if e.Kind == usher.EventRefused {
+				events = append(events, e)
+			}
+		}
+		var why *usher.Refusal
+		p := join(t, g, parted(func(ctx context.Context, _ string) error {
+			why = usher.Refused(ctx, fmt.Errorf("it is late: %w", usher.ErrExpired))
+			return nil
+		}), loggedIn("alice", "s1"))
+		time.Sleep(time.Minute)
+		for range 2 {
+			p.sendFrame(ws.OpText, []byte("x"))
+			p.says("adopted")
+		}
+		if len(events) != 2 || events[1].Refusal != why || why.ID == "" || why.Word != "expired" || !errors.Is(why, usher.ErrExpired) ||
+			events[1].Route != "/chat" || events[1].Took != 0 {
+			t.Errorf("got %+v of %+v", events, why)
+		}
+	})
+	if why := usher.Refused(t.Context(), usher.ErrExpired); why.ID == "" || why.Status != http.StatusUnauthorized {
+		t.Errorf("got %+v without a guard", why)
+	}
+}
+
 // A connection adopts another identity, of another subject too, and ends and is
 // revoked with that.
 func TestAdopt(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
 )
 
@@ -58,6 +59,12 @@ func BringsKey(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// IsKey reports whether a credential has the form of an API key, and not of a token.
+func IsKey(c usher.Credential) bool {
+	text := c.Secret.Reveal()
+	return c.Kind == usher.KindToken && (isKey(text) || isKey(unwrapped(text)))
 }
 
 func isKey(text string) bool {

@@ -147,6 +147,14 @@ func Explain(err error) *ably.ErrorInfo {
 	return info
 }
 
+// Worded returns an error that is err, and is in the words of the Ably wire, too.
+func Worded(err error) error {
+	if _, ok := errors.AsType[*ably.ErrorInfo](err); ok {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, inWords(err))
+}
+
 func inWords(err error) *ably.ErrorInfo {
 	if info, ok := errors.AsType[*ably.ErrorInfo](err); ok {
 		return info

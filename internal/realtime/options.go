@@ -47,6 +47,8 @@ type Grant struct {
 	Claims Claims
 	// Origin is that of its page (RFC 6454 §6.2), or empty.
 	Origin string
+	// InClear says that all on the way can read what it sends.
+	InClear bool
 }
 
 // Claims are what a token says of its holder on single channels.

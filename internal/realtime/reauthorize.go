@@ -3,6 +3,7 @@ package realtime
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/usher-ws/usher"
@@ -10,26 +11,13 @@ import (
 	"github.com/usher-ws/usher/internal/lexicon"
 )
 
-// reauthorize takes a token that the client has sent.
+// reauthorize takes a token that the client has sent. One that is refused ends the
+// connection, and is on record as a refusal at the door is.
 func (t *transport) reauthorize(p *ably.ProtocolMessage) error {
-	if p.Auth == nil || p.Auth.AccessToken == "" {
-		return t.fail(ably.Errorf(ably.BadCredential, "AUTH without a token"))
-	}
-	now := t.grant.Load()
-	ctx, cancel := context.WithTimeout(t.ctx, attachTimeout)
-	defer cancel()
-	g, err := t.server.o.Access.Renew(ctx, now, usher.NewSecret(p.Auth.AccessToken))
-	switch {
-	case err != nil:
-		return t.fail(ably.ErrorOf(err))
-	case g.App != now.App:
-		return t.fail(ably.Errorf(ably.IncompatibleCredential, "the token is of another app"))
-	}
-	if g, err = renewed(now, g); err != nil {
-		return t.fail(ably.ErrorOf(err))
-	}
-	if err := t.state.conn.Become(g.owner()); err != nil {
-		return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: lexicon.Refusal(err)})
+	g, err := t.judge(p)
+	if err != nil {
+		why := usher.Refused(t.ctx, err)
+		return t.fail(lexicon.Refusal(err).Explained(why.ID))
 	}
 	t.adopt(g)
 	t.state.mu.Lock()
@@ -38,6 +26,30 @@ func (t *transport) reauthorize(p *ably.ProtocolMessage) error {
 	t.connected(nil)
 	t.regrantAll()
 	return nil
+}
+
+// judge returns what a token allows that the client has sent.
+func (t *transport) judge(p *ably.ProtocolMessage) (*Grant, error) {
+	if p.Auth == nil || p.Auth.AccessToken == "" {
+		return nil, ably.Errorf(ably.BadCredential, "AUTH without a token")
+	}
+	now := t.grant.Load()
+	ctx, cancel := context.WithTimeout(t.ctx, attachTimeout)
+	defer cancel()
+	g, err := t.server.o.Access.Renew(ctx, now, usher.NewSecret(p.Auth.AccessToken))
+	switch {
+	case err != nil:
+		return nil, err
+	case g.App != now.App:
+		return nil, ably.Errorf(ably.IncompatibleCredential, "the token is of another app")
+	}
+	if g, err = renewed(now, g); err != nil {
+		return nil, err
+	}
+	if err := t.state.conn.Become(g.owner()); err != nil {
+		return nil, &usher.Refusal{Status: http.StatusTooManyRequests, Code: usher.CloseTooMany, Word: "too_many", Cause: err}
+	}
+	return g, nil
 }
 
 // Reconsider has every connection allowed what its client may do by now. It is

@@ -37,8 +37,9 @@ type hubService struct {
 
 // hubDoors is what of a site the hub has to know.
 type hubDoors struct {
-	verifier usher.Verifier // Of tokens that clients send on their connections.
-	origins  []string       // Whose pages may read answers; none are all.
+	verifier  usher.Verifier // Of tokens that clients send on their connections.
+	origins   []string       // Whose pages may read answers; none are all.
+	plainKeys bool           // API keys may come over plain HTTP.
 }
 
 // openHub opens the hub, if there is one. The engine is open.

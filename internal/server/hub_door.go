@@ -46,7 +46,7 @@ func (b *builder) hubDoor(desks, proofs *dispatch, renewals map[string]*usher.Gu
 	if slices.ContainsFunc(h.Carriers, func(c *config.Carrier) bool { return c.Ticket != nil }) {
 		v = usher.AnyOf(v, hubTickets{b.tickets})
 	}
-	b.doors = &hubDoors{verifier: v, origins: h.Origins}
+	b.doors = &hubDoors{verifier: v, origins: h.Origins, plainKeys: h.InsecurePlainKeys}
 	rc := &config.Route{
 		Path: hubPath, Origins: h.Origins, InsecureAnyOrigin: len(h.Origins) == 0, Carriers: h.Carriers,
 	}
@@ -78,15 +78,14 @@ func hubCarriers(h *config.Hub) []*config.Carrier {
 	return append([]*config.Carrier{{Bearer: &config.Verify{Verify: h.Verify}}}, h.Carriers...)
 }
 
-// inClear reports whether a request has an API key for all to see on the way here:
-// a token that is seen ends, a key does not.
+// inClear reports whether all on the way here can read a request.
 func (d *hubDoor) inClear(r *http.Request) bool {
-	if d.plainKeys {
-		return false
-	}
 	addr, scheme := d.route.guard.Client(r)
-	return scheme != "https" && addr.IsValid() && !addr.Unmap().IsLoopback() && apps.BringsKey(r)
+	return scheme != "https" && addr.IsValid() && !addr.Unmap().IsLoopback()
 }
+
+// clearKey is where the context of a request says that all on the way can read it.
+type clearKey struct{}
 
 // seenKey is where the context of a request says that all on the way have seen the
 // API key in it.
@@ -101,11 +100,14 @@ func (d *hubDoor) seen(r *http.Request) *http.Request {
 
 // ServeHTTP lets in what needs no credential, and has the Guard judge the others.
 func (d *hubDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	inClear := d.inClear(r)
-	if inClear {
-		r = d.seen(r)
+	seen := false // An API key, by all on the way: a token that is seen ends, a key does not.
+	if d.inClear(r) {
+		r = r.WithContext(context.WithValue(r.Context(), clearKey{}, true))
+		if seen = !d.plainKeys && apps.BringsKey(r); seen {
+			r = d.seen(r)
+		}
 	}
-	if !inClear && !isUpgrade(r) && d.kept.hub.rest.Open(w, r) {
+	if !seen && !isUpgrade(r) && d.kept.hub.rest.Open(w, r) {
 		return
 	}
 	d.inner.ServeHTTP(w, r)
@@ -159,7 +161,11 @@ type hubKeys struct{ kept *kept }
 
 // Verify asks the hub's authority.
 func (k hubKeys) Verify(ctx context.Context, c usher.Credential) (*usher.Identity, error) {
-	if ctx.Value(seenKey{}) != nil {
+	seen := ctx.Value(seenKey{}) != nil
+	if ctx.Value(clearKey{}) != nil && apps.IsKey(c) && !k.kept.hub.doors.Load().plainKeys { // Or in band.
+		seen = true
+	}
+	if seen {
 		return nil, fmt.Errorf("key: %w", ably.Errorf(ably.TLSRequired, "this server takes API keys over TLS only; its operator can say otherwise (hub.insecure_plain_keys)"))
 	}
 	return k.kept.hub.authority.Verify(ctx, c)
@@ -194,10 +200,12 @@ func (a hubAccess) Grant(r *http.Request) (*realtime.Grant, error) {
 		return nil, err
 	}
 	q := r.URL.Query()
-	return a.grant(id, r.Header.Get("Origin"), q.Get("clientId"), q.Has("clientId"))
+	where := realtime.Grant{Origin: r.Header.Get("Origin"), InClear: r.Context().Value(clearKey{}) != nil}
+	return a.grant(id, where, q.Get("clientId"), q.Has("clientId"))
 }
 
-func (a hubAccess) grant(id *usher.Identity, origin, clientID string, said bool) (*realtime.Grant, error) {
+// grant is what an identity may do on a connection, of which where has the rest.
+func (a hubAccess) grant(id *usher.Identity, where realtime.Grant, clientID string, said bool) (*realtime.Grant, error) {
 	g, err := a.registry.Grant(id)
 	if err != nil {
 		return nil, apps.Explain(err)
@@ -215,7 +223,8 @@ func (a hubAccess) grant(id *usher.Identity, origin, clientID string, said bool)
 		ends = id.Expires
 	}
 	return &realtime.Grant{
-		App: app, Key: named.Key, Client: named.Client, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends, Claims: named.Claims, Origin: origin,
+		App: app, Key: named.Key, Client: named.Client, ClientID: named.ClientID, Permissions: named.Permissions, Expires: ends, Claims: named.Claims,
+		Origin: where.Origin, InClear: where.InClear,
 	}, nil
 }
 
@@ -225,17 +234,20 @@ func (a hubAccess) Again(ctx context.Context, now *realtime.Grant) (*realtime.Gr
 	if err != nil {
 		return nil, err
 	}
-	return a.grant(id, now.Origin, "", false)
+	return a.grant(id, *now, "", false)
 }
 
 // Renew judges a token that a client has sent on its connection.
 func (a hubAccess) Renew(ctx context.Context, now *realtime.Grant, token usher.Secret) (*realtime.Grant, error) {
 	v := a.doors.Load().verifier
+	if now.InClear {
+		ctx = context.WithValue(ctx, clearKey{}, true)
+	}
 	id, err := v.Verify(ctx, usher.Credential{Carrier: "query", Kind: usher.KindToken, Secret: token, Origin: now.Origin, Route: hubPath})
 	if err != nil {
-		return nil, apps.Explain(err)
+		return nil, apps.Worded(err)
 	}
-	g, err := a.grant(id, now.Origin, "", false)
+	g, err := a.grant(id, *now, "", false)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +255,7 @@ func (a hubAccess) Renew(ctx context.Context, now *realtime.Grant, token usher.S
 		return nil, ably.Errorf(ably.IncompatibleCredential, "the token is of another app")
 	}
 	if err := usher.Adopt(ctx, id); err != nil {
-		return nil, apps.Explain(err)
+		return nil, apps.Worded(err)
 	}
 	return g, nil
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -76,6 +77,37 @@ func TestHubKeysInClear(t *testing.T) {
 	}
 	open := start(t, strings.Replace(behind, "hub:\n", "hub:\n  insecure_plain_keys: true\n", 1))
 	says(t, mustDial(t, "ws://"+open.public+"/?key="+key, from("192.0.2.1", "http")), connected, 0)
+}
+
+// Nor is it taken where a client sends it on its connection, in place of a token.
+func TestHubKeysInClearInBand(t *testing.T) {
+	const behind = "trusted_proxies: [127.0.0.0/8]\n" + hubbed
+	g := start(t, behind)
+	open := start(t, strings.Replace(behind, "hub:\n", "hub:\n  insecure_plain_keys: true\n", 1))
+	key := "chat.full:" + secret
+	for _, tt := range []struct {
+		name, at, addr, scheme, token string
+		action, code                  int
+	}{
+		{"in the clear", g.public, "192.0.2.1", "http", key, failed, 40103},
+		{"in base64", g.public, "192.0.2.1", "http", base64.StdEncoding.EncodeToString([]byte(key)), failed, 40103},
+		{"a wrong one", g.public, "192.0.2.1", "http", "chat.full:wrong", failed, 40103},
+		{"a token", g.public, "192.0.2.1", "http", keyToken(t, "chat.full", nil), connected, 0},
+		{"over TLS", g.public, "192.0.2.1", "https", key, connected, 0},
+		{"from this machine", g.public, "127.0.0.1", "http", key, connected, 0},
+		{"where the operator says so", open.public, "192.0.2.1", "http", key, connected, 0},
+	} {
+		h := http.Header{"X-Forwarded-For": {tt.addr}, "X-Forwarded-Proto": {tt.scheme}}
+		c := mustDial(t, "ws://"+tt.at+"/?access_token="+keyToken(t, "chat.full", nil), h)
+		says(t, c, connected, 0)
+		tell(t, c, fmt.Sprintf(`{"action":17,"auth":{"accessToken":%q}}`, tt.token))
+		if w := next(t, c); w.Action != tt.action || w.Error.Code != tt.code {
+			t.Errorf("%s: got %+v, want action %d and code %d", tt.name, w, tt.action, tt.code)
+		}
+	}
+	if strings.Contains(g.logs.String(), secret) {
+		t.Error("got the key in the log")
+	}
 }
 
 // Those whose key was seen are told so within the bounds of all who are refused.
