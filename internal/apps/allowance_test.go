@@ -1,6 +1,7 @@
 package apps_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -60,4 +61,74 @@ func TestRevokeIsBounded(t *testing.T) {
 			t.Errorf("got %v taken back a day later, want %v", got, want)
 		}
 	})
+}
+
+// Who floods one app with token requests leaves room for those of others, and for
+// the tickets of the site, which are spent in the same place.
+func TestTokenRequestsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.spender.Max = 30
+		w.SetAsked(10, 15)
+		for _, id := range []string{"second", "third"} {
+			key := &apps.Key{ID: "full", Secret: usher.NewSecret(secret), Permissions: permissions(t, `{"*":["*"]}`)}
+			if err := w.registry.Set(&apps.App{ID: id, Keys: []*apps.Key{key}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := 0
+		ask := func(app, named string) (done int) {
+			t.Helper()
+			for range 40 {
+				n++
+				r := &ably.TokenRequest{KeyName: named, Timestamp: time.Now().UnixMilli(), Nonce: fmt.Sprintf("a nonce that is long enough %d", n)}
+				r.Sign(secret)
+				switch _, err := w.RequestToken(t.Context(), app+".full", r, nil); {
+				case err == nil:
+					done++
+				case !coded(err, ably.RateLimited):
+					t.Fatalf("got %v, want %d", err, ably.RateLimited)
+				}
+			}
+			return done
+		}
+		first := ask("app", "app.full")
+		if unnamed := ask("app", ""); first != 10 || unnamed != 0 {
+			t.Errorf("got %d and %d answered, want 10 and none", first, unnamed)
+		}
+		second := ask("second", "second.full")
+		if third := ask("third", "third.full"); second != 5 || third != 0 {
+			t.Errorf("got %d and %d answered, want 5 and none", second, third)
+		}
+		for i := range 15 { // Tickets.
+			if err := w.spender.Spend(t.Context(), [16]byte{1, byte(i)}, time.Now().Add(time.Minute)); err != nil {
+				t.Errorf("got %v, want a ticket spent", err)
+			}
+		}
+		time.Sleep(7 * time.Minute)
+		if third := ask("third", "third.full"); third != 10 {
+			t.Errorf("got %d answered when the others' are over, want 10", third)
+		}
+	})
+	if most := 1 << 20; apps.AllAsked > most*6/10 { // What a spender remembers unless it is told.
+		t.Errorf("got %d for all apps, want less than all of a spender", apps.AllAsked)
+	}
+}
+
+// What is replayed takes nothing of the share.
+func TestReplaysTakeNoRoom(t *testing.T) {
+	w := newWorld(t)
+	w.SetAsked(5, 5)
+	r := signed(nil)
+	for range 20 {
+		if _, err := w.RequestToken(t.Context(), full, r, nil); err != nil && !coded(err, ably.NonceReplayed) {
+			t.Fatal(err)
+		}
+	}
+	for i := range 4 {
+		r := signed(func(r *ably.TokenRequest) { r.Nonce += fmt.Sprint("again", i) })
+		if _, err := w.RequestToken(t.Context(), full, r, nil); err != nil {
+			t.Error(err)
+		}
+	}
 }

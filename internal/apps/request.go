@@ -33,7 +33,9 @@ func (a *Authority) RequestToken(ctx context.Context, keyName string, r *ably.To
 	now := time.Now()
 	switch {
 	case r.MAC != "":
-		err = a.checkSigned(ctx, r, key, now)
+		if err = a.checkSigned(r, key, now); err == nil {
+			err = a.spendNonce(ctx, keyName, r)
+		}
 	case by == nil:
 		err = ably.Errorf(ably.BadCredential, "a token request without a mac needs the key")
 	}
@@ -44,7 +46,7 @@ func (a *Authority) RequestToken(ctx context.Context, keyName string, r *ably.To
 }
 
 // checkSigned checks what a signature needs to count for once and no longer.
-func (a *Authority) checkSigned(ctx context.Context, r *ably.TokenRequest, key *Key, now time.Time) error {
+func (a *Authority) checkSigned(r *ably.TokenRequest, key *Key, now time.Time) error {
 	if strings.Contains(r.KeyName+r.ClientID+r.Nonce, "\n") {
 		// What is signed are lines: one field could pass for several.
 		return ably.Errorf(ably.BadRequest, "a line break in a token request")
@@ -63,14 +65,26 @@ func (a *Authority) checkSigned(ctx context.Context, r *ably.TokenRequest, key *
 		// Of what came before nothing is remembered: it may have been used.
 		return ably.Errorf(ably.BadTokenTimestamp, "it was made before the server began")
 	}
-	sum := sha256.Sum256([]byte("ably token request\x00" + r.KeyName + "\x00" + r.Nonce))
-	switch err := a.nonces.Spend(ctx, [16]byte(sum[:16]), made.Add(2*leeway)); {
-	case errors.Is(err, usher.ErrSpent):
-		return ably.Err(ably.NonceReplayed)
-	case err != nil:
-		return fmt.Errorf("spend the nonce: %w: %w", err, ably.Err(ably.Unavailable))
-	}
 	return nil
+}
+
+// spendNonce has a nonce count for once, within the share of its app: one that asks
+// for tokens without end must not leave no room for others, nor for tickets.
+func (a *Authority) spendNonce(ctx context.Context, keyName string, r *ably.TokenRequest) error {
+	name, _ := ably.ParseKeyName(keyName) // There is such a key.
+	if !a.asked.take(name.App, time.Now(), keepAsked) {
+		return ably.Errorf(ably.RateLimited, "as many token requests of the app were answered as may be in %v", keepAsked)
+	}
+	sum := sha256.Sum256([]byte("ably token request\x00" + keyName + "\x00" + r.Nonce))
+	err := a.nonces.Spend(ctx, [16]byte(sum[:16]), time.UnixMilli(r.Timestamp).Add(2*leeway))
+	if err == nil {
+		return nil
+	}
+	a.asked.giveBack(name.App)
+	if errors.Is(err, usher.ErrSpent) {
+		return ably.Err(ably.NonceReplayed)
+	}
+	return fmt.Errorf("spend the nonce: %w: %w", err, ably.Err(ably.Unavailable))
 }
 
 // grantToken makes the token of a request that may be answered.

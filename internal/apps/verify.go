@@ -22,14 +22,18 @@ type Authority struct {
 	registry *Registry
 	nonces   usher.Spender
 	sessions *usher.Sessions
-	revoked  allowance
+	revoked  allowance // What apps take back.
+	asked    allowance // Token requests whose nonces are remembered.
 }
 
 // NewAuthority returns the authority for the apps of a registry. nonces remembers
 // the token requests that were used; sessions are those of the Guards that let
 // clients in.
 func NewAuthority(r *Registry, nonces usher.Spender, sessions *usher.Sessions) *Authority {
-	a := &Authority{registry: r, nonces: nonces, sessions: sessions}
+	a := &Authority{
+		registry: r, nonces: nonces, sessions: sessions,
+		revoked: allowance{each: maxRevoked, total: maxAllRevoked}, asked: allowance{each: maxAsked, total: maxAllAsked},
+	}
 	a.nonceSince() // One that remembers since it was first used begins now.
 	return a
 }
