@@ -31,6 +31,7 @@ type listedApp struct {
 	Source     string                    `json:"source"`
 	Created    time.Time                 `json:"created"`
 	Disabled   bool                      `json:"disabled"`
+	Limits     map[string]any            `json:"limits"`
 	Namespaces map[string]map[string]any `json:"namespaces"`
 }
 
@@ -166,17 +167,84 @@ func (c *appsCreateCommand) Run(ctx context.Context, out output) error {
 
 // An appsChangeCommand changes an app.
 type appsChangeCommand struct {
-	ID string `arg:"" name:"id" help:"The id of the app."`
+	ID              string   `arg:"" name:"id" help:"The id of the app."`
+	DefaultLimit    []string `placeholder:"LIMIT" help:"A limit that is to have its default again, such as rate; may be repeated. Default: none."`
+	RemoveNamespace []string `placeholder:"NAME" help:"A namespace to remove, such as archive; may be repeated. Default: none."`
 	appFlags
+}
+
+// body is what a gateway is told: null takes away (RFC 7396).
+func (c *appsChangeCommand) body() (map[string]any, error) {
+	body := c.appFlags.body()
+	for _, of := range []struct {
+		member, flag, set string
+		names             []string
+	}{
+		{"limits", "--default-limit", "--limit", c.DefaultLimit},
+		{"namespaces", "--remove-namespace", "--namespace", c.RemoveNamespace},
+	} {
+		if len(of.names) == 0 {
+			continue
+		}
+		changes := make(map[string]any)
+		switch set := body[of.member].(type) {
+		case map[string]int:
+			for name, value := range set {
+				changes[name] = value
+			}
+		case map[string]any:
+			changes = set
+		}
+		for _, name := range of.names {
+			if changes[name] != nil {
+				return nil, usagef("%s is in both %s and %s", name, of.flag, of.set)
+			}
+			changes[name] = nil
+		}
+		body[of.member] = changes
+	}
+	return body, nil
 }
 
 // Run says what it has done.
 func (c *appsChangeCommand) Run(ctx context.Context, stdout io.Writer) error {
-	body := c.body()
-	if len(body) == 0 {
-		return usagef("want what is to be changed: --name, --limit or --namespace")
+	body, err := c.body()
+	switch {
+	case err != nil:
+		return err
+	case len(body) == 0:
+		return usagef("want what is to be changed: --name, --limit, --default-limit, --namespace or --remove-namespace")
+	}
+	if err := c.known(ctx); err != nil {
+		return err
 	}
 	return c.changeApp(ctx, stdout, c.ID, body)
+}
+
+// known refuses to take away what is not there: it would seem to be done.
+func (c *appsChangeCommand) known(ctx context.Context) error {
+	if len(c.DefaultLimit)+len(c.RemoveNamespace) == 0 {
+		return nil
+	}
+	path, err := appPath(c.ID)
+	if err != nil {
+		return err
+	}
+	var a listedApp
+	if err := c.call(ctx, http.MethodGet, path, nil, &a); err != nil {
+		return err
+	}
+	for _, name := range c.DefaultLimit {
+		if _, ok := a.Limits[name]; !ok {
+			return fmt.Errorf("there is no limit %s", printable(name))
+		}
+	}
+	for _, name := range c.RemoveNamespace {
+		if _, ok := a.Namespaces[name]; !ok {
+			return fmt.Errorf("the app has no namespace %s", printable(name))
+		}
+	}
+	return nil
 }
 
 // An appsDisableCommand disables an app.
