@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/tinylib/msgp/msgp"
@@ -294,5 +295,21 @@ func TestReset(t *testing.T) {
 	got.Reset()
 	if d := cmp.Diff(new(ably.ProtocolMessage), got, equal, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)
+	}
+}
+
+// Text is written as jsontext has it, wherever it has what cannot stand as it is.
+func TestQuoted(t *testing.T) {
+	for n := range 18 {
+		for at := range n + 1 {
+			for _, odd := range []string{"", `"`, `\`, "\x00", "\x1f", "\x7f", "<", "é", "\u2028", "\xff", "\xc3", "é\n", "é\xff"} {
+				text := strings.Repeat("x", at) + odd + strings.Repeat("~", n-at)
+				want, _ := jsontext.AppendQuote(nil, text)
+				got := string(ably.Append(nil, ably.JSON, &ably.ProtocolMessage{ID: text, ChannelGiven: true}))
+				if want := `{"action":0,"id":` + string(want) + `,"channel":""}`; text != "" && got != want {
+					t.Errorf("got %q, want %q", got, want)
+				}
+			}
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -106,7 +107,7 @@ func (d *decoder) quoted() (inside []byte, plain bool) {
 	}
 	from, plain := d.at+1, true
 	for i := from; ; {
-		i += plainUpTo(d.b[i:])
+		i += plainUpTo(d.b[i:], true)
 		if i == len(d.b) {
 			break
 		}
@@ -142,19 +143,25 @@ func (d *decoder) unquoted(inside []byte, plain bool) []byte {
 }
 
 // plainUpTo is how much of b is in a string of JSON what it is outside: up to a
-// quote, a backslash or a control character.
-func plainUpTo(b []byte) (n int) {
+// quote, a backslash or a control character. Where wide is not set, up to what is
+// beyond ASCII, too.
+func plainUpTo(b []byte, wide bool) (n int) {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	beyond := uint64(highs)
+	if wide {
+		beyond = 0
+	}
 	for ; n+8 <= len(b); n += 8 {
 		w := binary.LittleEndian.Uint64(b[n:])
 		// The lowest bit that is set is that of the first byte below ' ', or that is
 		// one of these: what follows it may be wrong.
-		if stop := ((w - ones*' ') | (w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones)) &^ w & highs; stop != 0 {
+		stop := ((w - ones*' ') | (w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones)) &^ w & highs
+		if stop |= w & beyond; stop != 0 {
 			return n + bits.TrailingZeros64(stop)/8
 		}
 	}
 	for ; n < len(b); n++ {
-		if c := b[n]; c < ' ' || c == '"' || c == '\\' {
+		if c := b[n]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf && !wide {
 			break
 		}
 	}

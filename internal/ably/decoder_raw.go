@@ -103,11 +103,12 @@ func separated(b []byte) []byte {
 
 // appendQuoted appends s as JSON has it.
 func appendQuoted[T []byte | string](b []byte, s T) []byte {
-	n := len(b)
-	b = append(append(b, '"'), s...)
-	if inside := b[n+1:]; plainUpTo(inside) == len(inside) && utf8.Valid(inside) {
-		return append(b, '"')
+	n := len(b) + 1
+	b = append(append(append(b, '"'), s...), '"')
+	at := n + plainUpTo(b[n:], false)
+	if rest := b[at:]; len(rest) == 1 || plainUpTo(rest, true) == len(rest)-1 && utf8.Valid(rest) {
+		return b
 	}
-	b, _ = jsontext.AppendQuote(b[:n], s) // Its error is about broken text, which becomes U+FFFD.
+	b, _ = jsontext.AppendQuote(b[:n-1], s) // Its error is about broken text, which becomes U+FFFD.
 	return b
 }

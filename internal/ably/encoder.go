@@ -51,9 +51,7 @@ func (e *encoder) end() {
 // name writes the name of the member that is written next.
 func (e *encoder) name(name string) {
 	if e.format == JSON {
-		e.b = append(separated(e.b), '"')
-		e.b = append(e.b, name...)
-		e.b = append(e.b, '"', ':')
+		e.b = append(append(append(separated(e.b), '"'), name...), '"', ':')
 		return
 	}
 	e.open[len(e.open)-1].members++

@@ -44,10 +44,17 @@ func Messages(list ably.Messages) []hub.Message {
 
 // Message is a message of a channel, for the wire.
 func Message(m *hub.Message, serial string) *ably.Message {
-	return &ably.Message{
-		ID: m.ID, Name: m.Name, Data: dataOf(m), Encoding: m.Encoding, Extras: m.Extras, ClientID: m.ClientID,
-		ConnectionID: m.ConnectionID, Timestamp: m.Time, Serial: serial,
-	}
+	out := new(ably.Message)
+	Write(out, m, serial)
+	out.ConnectionID, out.Timestamp = m.ConnectionID, m.Time
+	return out
+}
+
+// Write writes a message of a channel over another that it has written, but for what
+// is the same of all that were published with it.
+func Write(out *ably.Message, m *hub.Message, serial string) {
+	out.ID, out.Name, out.Data, out.Encoding = m.ID, m.Name, dataOf(m), m.Encoding
+	out.Extras, out.ClientID, out.Serial = m.Extras, m.ClientID, serial
 }
 
 // Past is a message of a channel's history, for the wire.

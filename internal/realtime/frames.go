@@ -162,29 +162,39 @@ func (in *inbox) frame(h ws.Header, payload []byte, handle func(ws.OpCode, []byt
 	return handle(in.op, whole)
 }
 
-// maxHead is the longest head of a server's frame.
-const maxHead = 10
-
 // appendFrame appends a frame of the server's, whose payload write appends. A frame
-// that is the first in b has just the room that it needs.
+// that is the first has just the room that it needs.
 func appendFrame(b []byte, op ws.OpCode, write func(b []byte) []byte) []byte {
+	if b != nil {
+		return appendFrameTo(b, op, write)
+	}
 	buf, _ := payloads.Get().(*[]byte)
 	defer payloads.Put(buf)
-	payload := write((*buf)[:0])
-	if cap(payload) <= writeSize {
-		*buf = payload
+	frame := appendFrameTo((*buf)[:0], op, write)
+	if cap(frame) <= writeSize {
+		*buf = frame
 	}
-	n := len(payload)
-	b = append(slices.Grow(b, maxHead+n), 0x80|byte(op))
+	return bytes.Clone(frame)
+}
+
+// appendFrameTo is appendFrame, where room is not looked at. The head is as long as
+// that of most, until it is known how long the frame is.
+func appendFrameTo(b []byte, op ws.OpCode, write func(b []byte) []byte) []byte {
+	at := len(b)
+	b = write(append(b, 0x80|byte(op), 126, 0, 0))
+	n := len(b) - at - 4
 	switch {
 	case n < 126:
-		b = append(b, byte(n))
+		b = append(b[:at+2], b[at+4:]...)
+		b[at+1] = byte(n)
 	case n <= 0xffff:
-		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
+		binary.BigEndian.PutUint16(b[at+2:], uint16(n))
 	default:
-		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
+		b = slices.Insert(b, at+4, 0, 0, 0, 0, 0, 0)
+		b[at+1] = 127
+		binary.BigEndian.PutUint64(b[at+2:], uint64(n))
 	}
-	return append(b, payload...)
+	return b
 }
 
 // control returns a control frame.

@@ -138,3 +138,21 @@ func FuzzInbox(f *testing.F) {
 		}
 	})
 }
+
+// A frame has the head that its length wants, whatever it is appended to.
+func TestAppendFrame(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 70000} {
+		payload := bytes.Repeat([]byte("x"), n)
+		want, err := ws.CompileFrame(ws.NewTextFrame(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(b []byte) []byte { return append(b, payload...) }
+		for _, before := range [][]byte{nil, {}, []byte("before"), make([]byte, 3, 100_000)} {
+			got := appendFrame(bytes.Clone(before), ws.OpText, write)
+			if !bytes.Equal(got, append(bytes.Clone(before), want...)) {
+				t.Errorf("got %d bytes, %x, for %d after %d", len(got), got[:min(len(got), 20)], n, len(before))
+			}
+		}
+	}
+}

@@ -58,10 +58,8 @@ type wording struct {
 // of is an entry in the words of the wire. It lasts until the next.
 func (w *wording) of(e *hub.Entry, channel string) *ably.ProtocolMessage {
 	p := &w.whole
-	*p = ably.ProtocolMessage{
-		Action: ably.ActionMessage, Channel: channel, ConnectionID: e.ConnectionID, Timestamp: e.Time,
-		Messages: p.Messages[:0],
-	}
+	p.Action, p.Channel, p.ConnectionID, p.Timestamp = ably.ActionMessage, channel, e.ConnectionID, e.Time
+	p.ID, p.Messages, p.Presence = "", p.Messages[:0], nil
 	if e.Kind == hub.Presence {
 		p.Action, p.ChannelSerial = ably.ActionPresence, e.Position.String()
 		p.Presence = make(ably.PresenceMessages, len(e.Messages))
@@ -77,8 +75,7 @@ func (w *wording) of(e *hub.Entry, channel string) *ably.ProtocolMessage {
 	}
 	for i := range e.Messages {
 		m := &w.messages[i]
-		*m = *lexicon.Message(&e.Messages[i], e.Serial(i))
-		m.ConnectionID, m.Timestamp = "", 0 // As the whole says.
+		lexicon.Write(m, &e.Messages[i], e.Serial(i)) // By whom and when is as the whole says.
 		if short {
 			m.ID = ""
 		}
