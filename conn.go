@@ -3,15 +3,11 @@ package usher
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/usher-ws/usher/internal/pump"
 )
 
 const (
@@ -79,133 +75,19 @@ func newConn(raw net.Conn, early []byte) *conn {
 	return c
 }
 
-// Read gives the handler what the client sent.
-func (c *conn) Read(p []byte) (int, error) {
-	if c.state.Load() != connOpen {
-		return 0, errEnded // At once: drain may hold rmu for as long as lingerTime.
-	}
-	c.rmu.Lock()
-	defer c.rmu.Unlock()
-	if err := c.ready(); err != nil {
-		return 0, err
-	}
-	n, err := c.read(p)
-	if c.state.Load() != connOpen {
-		return 0, errEnded
-	}
-	return n, err
-}
-
-// ready sees to what must be known before the handler may read. Its error is
-// what the handler reads instead. Callers hold rmu.
-func (c *conn) ready() error {
-	var err error
-	if c.late != nil && c.state.Load() == connOpen {
-		err = c.late.look(c)
-	}
-	if c.state.Load() != connOpen {
-		return errEnded
-	}
-	return err
-}
-
-// read is Read for those who hold rmu, in every state.
-func (c *conn) read(p []byte) (int, error) {
-	if len(c.early) > 0 {
-		return copy(p, c.takeEarly(len(p))), nil
-	}
-	n, err := c.raw.Read(p)
-	c.in.follow(p[:n])
-	return n, err
-}
-
-// takeEarly takes up to limit of the bytes that came early, and no more than a
-// lateMessage lets pass. Callers hold rmu.
-func (c *conn) takeEarly(limit int) []byte {
-	n := min(limit, len(c.early))
-	if c.late != nil {
-		n = min(n, c.late.pass)
-		c.late.pass -= n
-	}
-	b := c.early[:n]
-	if c.early = c.early[n:]; len(c.early) == 0 {
-		c.early = nil
-	}
-	return b
-}
-
-// WriteTo copies what the client sends to w until either fails. Unlike
-// [io.Copy] with Read it holds no buffer while nothing comes.
-func (c *conn) WriteTo(w io.Writer) (total int64, err error) {
-	rd := pump.NewReader(c.raw)
-	use := func(p []byte) error {
-		c.in.follow(p)
-		if c.state.Load() != connOpen {
-			return errEnded
-		}
-		_, err := c.passOn(w, p)
-		return err
-	}
-	for err == nil {
-		var n int
-		n, err = c.pass(w, rd, use)
-		total += int64(n)
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return total, err
-}
-
-// pass copies what comes next, by use where rd gives it.
-func (c *conn) pass(w io.Writer, rd *pump.Reader, use func(p []byte) error) (int, error) {
-	if c.state.Load() != connOpen {
-		return 0, errEnded // At once, as in Read.
-	}
-	c.rmu.Lock()
-	defer c.rmu.Unlock()
-	if err := c.ready(); err != nil {
-		return 0, err
-	}
-	if len(c.early) > 0 {
-		return c.passOn(w, c.takeEarly(len(c.early)))
-	}
-	n, err := rd.Next(use)
-	if c.state.Load() != connOpen {
-		err = errEnded
-	}
-	return n, err
-}
-
-// passOn writes to w without rmu, which the Guard needs should w be stuck while
-// the connection ends. Callers hold it.
-func (c *conn) passOn(w io.Writer, p []byte) (int, error) {
-	c.rmu.Unlock()
-	defer c.rmu.Lock()
-	return w.Write(p)
-}
-
-// readEarly is Read for the Guard itself, before a handler has the connection.
-func (c *conn) readEarly(p []byte) (int, error) {
-	c.rmu.Lock()
-	defer c.rmu.Unlock()
-	return c.read(p)
-}
-
-// unread puts b back in front of what comes next.
-func (c *conn) unread(b []byte) {
-	c.rmu.Lock()
-	defer c.rmu.Unlock()
-	if len(b) > 0 {
-		c.early = append(bytes.Clone(b), c.early...)
-	}
-}
-
 // Write sends what the handler says, up to the frame at which the connection
 // ends.
-func (c *conn) Write(p []byte) (int, error) {
+//
+// What write does in the most frequent case is done here: with one call less on
+// the stack, a goroutine that waits may keep one that is as small as it was made.
+func (c *conn) Write(p []byte) (n int, err error) {
 	c.wmu.Lock()
-	n, err := c.write(p)
+	if c.head == nil && len(p) <= maxChunk && c.state.Load() == connOpen {
+		n, err = c.raw.Write(p)
+		c.sent(p[:n], err)
+	} else {
+		n, err = c.write(p)
+	}
 	c.say()
 	if c.state.Load() == connEnding {
 		n, err = len(p), nil
@@ -215,6 +97,15 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.trySay()
 	}
 	return n, err
+}
+
+// sent follows what went out of a write that has failed with err, if it has.
+// Callers hold wmu.
+func (c *conn) sent(p []byte, err error) {
+	c.out.follow(p)
+	if err != nil {
+		c.said = c.state.Load() != connOpen
+	}
 }
 
 // interject sends a message of the Guard's own, in one frame, between two of the
@@ -263,25 +154,36 @@ func (c *conn) write(p []byte) (n int, err error) {
 		}
 	}
 	for n < len(p) {
-		chunk := p[n:min(len(p), n+maxChunk)]
-		switch c.state.Load() {
-		case connClosed:
-			return n, errEnded
-		case connEnding:
-			if c.said || c.out.lost || c.out.boundary() {
-				return len(p), nil
-			}
-			ahead := c.out
-			chunk = chunk[:ahead.advance(chunk)]
+		chunk, err := c.allowed(p[n:min(len(p), n+maxChunk)])
+		if err != nil {
+			return n, err
+		}
+		if len(chunk) == 0 {
+			return len(p), nil
 		}
 		m, err := c.raw.Write(chunk)
-		c.out.follow(chunk[:m])
+		c.sent(chunk[:m], err)
 		if n += m; err != nil {
-			c.said = c.state.Load() != connOpen
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// allowed is how much of a chunk of the handler's still goes out. Callers hold
+// wmu.
+func (c *conn) allowed(chunk []byte) ([]byte, error) {
+	switch c.state.Load() {
+	case connClosed:
+		return nil, errEnded
+	case connEnding:
+		if c.said || c.out.lost || c.out.boundary() {
+			return nil, nil
+		}
+		ahead := c.out
+		chunk = chunk[:ahead.advance(chunk)]
+	}
+	return chunk, nil
 }
 
 // writeFrame sends a whole frame of the Guard's own, before a handler has the

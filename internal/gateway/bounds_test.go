@@ -9,10 +9,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/gateway"
 )
 
 // inUse is the memory of heap and stacks after a collection, in bytes.
@@ -137,6 +141,56 @@ func TestTunnelIdleMemory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A message does not make the stacks of a tunnel's goroutines grow: they would stay
+// so while it idles.
+func TestTunnelStacks(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // It makes stacks smaller.
+	const tunnels = 200
+	done := make(chan struct{})
+	b := raw(t, func(c net.Conn, head string) {
+		grown()
+		_, _ = io.WriteString(c, switched(head))
+		f, err := ws.ReadFrame(c)
+		if err == nil {
+			f.Header.Masked = false
+			_ = ws.WriteFrame(c, f)
+		}
+		<-done
+	})
+	defer close(done)
+	g := open(t, target(t, "ws://"+b.addr), func(_ *gateway.Route, g *usher.Guard) { g.Detach = true })
+	peers := make([]*peer, tunnels)
+	for i := range peers {
+		peers[i], _ = connect(t, g.addr, "/chat")
+	}
+	before := stacks()
+	for _, p := range peers {
+		p.send(ws.NewBinaryFrame(make([]byte, 128)))
+		p.receive()
+	}
+	if each := (stacks() - before) / tunnels; each > 1<<10 {
+		t.Errorf("got %d bytes more of stacks for each tunnel after a message, want none", each)
+	}
+}
+
+// stacks is the memory of all stacks, in bytes.
+func stacks() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.StackInuse)
+}
+
+// grown makes the stack of its goroutine grow.
+//
+//go:noinline
+func grown() byte {
+	var room [16 << 10]byte
+	for i := range room {
+		room[i] = byte(i)
+	}
+	return room[len(os.Args)]
 }
 
 // terminate puts TLS in front of a gate, as a server with a certificate has it,

@@ -35,7 +35,7 @@ type tunnel struct {
 	lost       bool // A write to the upstream failed: no more is tried.
 
 	wmu sync.Mutex // Held while a piece is written to the client.
-	// Guarded by wmu. Nobody but the goroutine of run changes fromServer and out.
+	// Guarded by wmu. Nobody but the goroutine of toClient changes fromServer and out.
 	fromServer *checker
 	out        int64
 	mute       bool // No Ping is sent any more.
@@ -51,20 +51,10 @@ type tunnel struct {
 	pings pings
 }
 
-// run passes frames both ways and returns when both sides are closed.
-func (t *tunnel) run(early []byte) {
-	// Whoever is stuck in a write gets loose when the Guard ends the connection.
-	stop := afterEnd(t.ctx, func() { _ = t.up.SetDeadline(time.Now().Add(closeTime)) })
-	defer stop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer t.caught()
-		t.toUpstream()
-	}()
-	t.toClient(early)
-	<-done
-	_ = t.client.Close()
+// loosen has whoever is stuck in a write get loose when the Guard ends the
+// connection. The function that it returns stops that.
+func (t *tunnel) loosen() (stop func() bool) {
+	return afterEnd(t.ctx, func() { _ = t.up.SetDeadline(time.Now().Add(closeTime)) })
 }
 
 // caught ends a tunnel that has panicked: nobody above it would, and the process
@@ -86,7 +76,7 @@ var errPanicked = errors.New("tunnel panicked")
 // toUpstream passes what the client sends. At the end it sees that the upstream
 // learns of it.
 func (t *tunnel) toUpstream() {
-	_, err := io.Copy(upstreamWriter{t}, t.client)
+	_, err := io.Copy((*upstreamWriter)(t), t.client)
 	t.clientDone.Store(true)
 	if errors.Is(err, usher.ErrProtocol) {
 		usher.End(t.ctx, err)
@@ -115,10 +105,11 @@ func goodbye(up net.Conn) {
 // An upstreamWriter is where the client's bytes go: nothing of a frame that is
 // out of order reaches the upstream. After the upstream has failed they go
 // nowhere, while what it said last is on its way to the client.
-type upstreamWriter struct{ *tunnel }
+type upstreamWriter tunnel
 
-func (w upstreamWriter) Write(p []byte) (int, error) {
-	t, now := w.tunnel, w.clock()
+func (w *upstreamWriter) Write(p []byte) (int, error) {
+	t := (*tunnel)(w)
+	now := t.clock()
 	for i := 0; i < len(p); {
 		held, n, used, fault := t.fromClient.take(p[i:])
 		t.forward(held, now)
@@ -169,9 +160,15 @@ func (t *tunnel) forward(p []byte, now int64) {
 // learns how it ended.
 func (t *tunnel) toClient(early []byte) {
 	err := t.pass(early)
+	t.passed()
 	rd := pump.NewReader(t.up)
 	for err == nil {
-		_, err = rd.Next(t.pass)
+		var p []byte
+		if p, err = rd.Next(); err == nil {
+			err = t.pass(p)
+			t.passed()
+		}
+		rd.Done()
 		if err == nil && t.clientClosed.Load() && !t.clientDone.Load() && t.ctx.Err() == nil {
 			// It may finish what it was saying, as long as it goes on.
 			_ = t.up.SetReadDeadline(time.Now().Add(closeTime))
@@ -189,35 +186,43 @@ func (t *tunnel) toClient(early []byte) {
 	}
 }
 
-// pass passes on what the upstream sent. After it is the time for a Ping that
-// had to wait.
+// pass writes to the client what is in order of what the upstream sent. After it
+// comes passed.
 func (t *tunnel) pass(p []byte) error {
-	fault := t.check(p)
+	t.wmu.Lock()
+	defer t.wmu.Unlock()
+	now := t.clock()
+	held, n, _, fault := t.fromServer.take(p)
+	if err := t.tell(held, now); err != nil {
+		return err
+	}
+	if err := t.tell(p[:n], now); err != nil {
+		return err
+	}
+	return fault
+}
+
+// passed sees to what follows from what was passed. It is the time for a Ping that
+// had to wait.
+func (t *tunnel) passed() {
 	if t.fromServer.closed && !t.upClosed.Load() {
 		t.upClosed.Store(true)
 		t.part()
 	}
 	t.ask()
-	return fault
 }
 
-// check writes to the client what of p is in order.
-func (t *tunnel) check(p []byte) error {
-	t.wmu.Lock()
-	defer t.wmu.Unlock()
-	now := t.clock()
-	held, n, _, fault := t.fromServer.take(p)
-	for _, part := range [][]byte{held, p[:n]} {
-		if len(part) == 0 {
-			continue
-		}
-		t.told.begin(now)
-		t.out += int64(len(part))
-		if _, err := t.client.Write(part); err != nil {
-			t.mute = true
-			return err
-		}
-		t.told.end(now)
+// tell writes p to the client. It came at the time now. Callers hold wmu.
+func (t *tunnel) tell(p []byte, now int64) error {
+	if len(p) == 0 {
+		return nil
 	}
-	return fault
+	t.told.begin(now)
+	t.out += int64(len(p))
+	if _, err := t.client.Write(p); err != nil {
+		t.mute = true
+		return err
+	}
+	t.told.end(now)
+	return nil
 }

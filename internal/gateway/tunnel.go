@@ -85,14 +85,24 @@ func (b *behind) newTunnel(ctx context.Context, client net.Conn, up *upstreamCon
 	return t
 }
 
-// carry passes frames between client and upstream until both are closed.
+// carry passes frames between client and upstream, and returns when both are
+// closed. What the client sends is passed by a goroutine beside it.
 func (b *behind) carry(t *tunnel, early []byte, closed func()) {
 	defer closed()
 	defer t.release()
 	defer t.up.Close()
 	defer t.watch()()
 	defer t.caught()
-	t.run(early)
+	defer t.loosen()()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer t.caught()
+		t.toUpstream()
+	}()
+	t.toClient(early)
+	<-done
+	_ = t.client.Close()
 	if b.Traffic != nil {
 		b.Traffic(t.in, t.out)
 	}

@@ -31,10 +31,11 @@ type Reader struct {
 	raw  syscall.RawConn       // Nil where only conn can wait.
 	try  func(fd uintptr) bool // The method of its name, made once.
 
-	// What the last read on raw has given.
-	buf *[Size]byte
-	n   int
-	err error
+	// What the last read has given. Nil: no buffer is held.
+	buf   *[Size]byte
+	small *[waitSize]byte
+	n     int
+	err   error
 
 	more bool // Without raw: the last read filled its small buffer.
 }
@@ -46,54 +47,55 @@ func NewReader(c net.Conn) *Reader {
 	return r
 }
 
-// Next waits for bytes, lends them to use, and returns how many there were with
-// use's error, or the connection's: io.EOF at its end, a timeout at its
-// deadline. The bytes are use's until it returns. Without bytes use is not
-// called.
+// Next waits for bytes, and returns them, or the connection's error: io.EOF at
+// its end, a timeout at its deadline. The bytes are the caller's until Done,
+// which comes before the next call.
 //
-// While it waits there is little on the stack, which in a goroutine that has
-// done nothing else is then as small as it was made.
-func (r *Reader) Next(use func(p []byte) error) (int, error) {
+// While it waits there is little on the stack, and while the caller uses the
+// bytes nothing of this: a goroutine that has done nothing else may then have a
+// stack as small as it was made.
+func (r *Reader) Next() ([]byte, error) {
 	if r.raw == nil {
-		return r.nextOfConn(use)
+		return r.nextOfConn()
 	}
 	if err := r.raw.Read(r.try); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return r.lend(use)
+	if r.n == 0 {
+		r.Done()
+		return nil, r.err
+	}
+	return r.buf[:r.n], nil
 }
 
-// lend lends what was read on raw.
-func (r *Reader) lend(use func(p []byte) error) (int, error) {
-	buf := r.buf
-	r.buf = nil
-	defer buffers.Put(buf)
-	if r.n > 0 {
-		return r.n, use(buf[:r.n])
+// Done gives the buffer of the last Next back.
+func (r *Reader) Done() {
+	if r.buf != nil {
+		buffers.Put(r.buf)
+		r.buf = nil
 	}
-	return 0, r.err
+	if r.small != nil {
+		waitBuffers.Put(r.small)
+		r.small = nil
+	}
 }
 
 // nextOfConn is Next for a connection that needs a buffer to wait. Where the last
 // read filled the small one, there is more at hand.
-func (r *Reader) nextOfConn(use func(p []byte) error) (int, error) {
+func (r *Reader) nextOfConn() ([]byte, error) {
+	var buf []byte
 	if r.more {
-		r.more = false
-		buf := buffers.Get().(*[Size]byte)
-		defer buffers.Put(buf)
-		return r.readInto(buf[:], use)
+		r.buf = buffers.Get().(*[Size]byte)
+		buf = r.buf[:]
+	} else {
+		r.small = waitBuffers.Get().(*[waitSize]byte)
+		buf = r.small[:]
 	}
-	buf := waitBuffers.Get().(*[waitSize]byte)
-	defer waitBuffers.Put(buf)
-	n, err := r.readInto(buf[:], use)
-	r.more = n == len(buf)
-	return n, err
-}
-
-func (r *Reader) readInto(buf []byte, use func(p []byte) error) (int, error) {
 	n, err := r.conn.Read(buf)
-	if n > 0 {
-		return n, use(buf[:n])
+	r.more = r.small != nil && n == waitSize
+	if n == 0 {
+		r.Done()
+		return nil, err
 	}
-	return 0, err
+	return buf[:n], nil
 }

@@ -58,10 +58,10 @@ func TestNextGivesAllBytesAndTheEnd(t *testing.T) {
 			r := pump.NewReader(b)
 			var err error
 			for err == nil {
-				_, err = r.Next(func(p []byte) error {
-					got.Write(p)
-					return nil
-				})
+				var p []byte
+				p, err = r.Next()
+				got.Write(p)
+				r.Done()
 			}
 			if !errors.Is(err, io.EOF) {
 				t.Errorf("got error %v, want EOF", err)
@@ -78,19 +78,8 @@ func TestNextObeysTheDeadline(t *testing.T) {
 	if err := b.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	n, err := pump.NewReader(b).Next(func([]byte) error { return nil })
-	if n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("got %d, %v, want a timeout", n, err)
-	}
-}
-
-func TestNextReturnsTheErrorOfUse(t *testing.T) {
-	a, b := pair(t, true)
-	if _, err := a.Write([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	want := errors.New("full")
-	if n, err := pump.NewReader(b).Next(func([]byte) error { return want }); n != 1 || !errors.Is(err, want) {
-		t.Errorf("got %d, %v, want 1, %v", n, err, want)
+	p, err := pump.NewReader(b).Next()
+	if len(p) > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %d bytes, %v, want a timeout", len(p), err)
 	}
 }
