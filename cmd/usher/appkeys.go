@@ -16,6 +16,7 @@ import (
 type appKeysCommand struct {
 	List    appKeysListCommand    `cmd:"" help:"List the keys of an app, without their secrets."`
 	Create  appKeysCreateCommand  `cmd:"" help:"Make a key of an app, and print it once, as the SDKs take it."`
+	Rotate  appKeysRotateCommand  `cmd:"" help:"Give a key another secret, and print it once, as the SDKs take it."`
 	Disable appKeysDisableCommand `cmd:"" help:"Refuse a key and its tokens until it is enabled again, and end what they have opened."`
 	Enable  appKeysEnableCommand  `cmd:"" help:"Let a disabled key in again."`
 	Delete  appKeysDeleteCommand  `cmd:"" help:"Remove a key for ever, and end what it and its tokens have opened."`
@@ -29,6 +30,7 @@ type listedAppKey struct {
 	Revocable  bool            `json:"revocable"`
 	Disabled   bool            `json:"disabled"`
 	Created    time.Time       `json:"created"`
+	OldUntil   time.Time       `json:"old_until"`
 	Text       string          `json:"key"` // Shown once.
 }
 
@@ -112,6 +114,34 @@ func (c *appKeysCreateCommand) Run(ctx context.Context, out output) error {
 		return err
 	}
 	fmt.Fprintf(out.stderr, "Keep it now: it is not shown again. Its name is %s.\n", cell(c.App+"."+made.ID))
+	return nil
+}
+
+// An appKeysRotateCommand gives a key of an app another secret.
+type appKeysRotateCommand struct {
+	Key     string        `arg:"" name:"key" help:"The name of the key, app.id: what is before its colon."`
+	Overlap time.Duration `default:"24h" placeholder:"TIME" help:"How long the secret before is good, and what it has opened goes on, at most 720h; 0s ends both at once. Default: 24h."`
+	adminFlags
+}
+
+// Run prints the key on standard output, and nothing else there.
+func (c *appKeysRotateCommand) Run(ctx context.Context, out output) error {
+	path, err := appKeyPath(c.Key)
+	if err != nil {
+		return err
+	}
+	var k listedAppKey
+	if err := c.call(ctx, http.MethodPost, path+"/rotate", map[string]any{"overlap": c.Overlap.Seconds()}, &k); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(out.stdout, printable(k.Text)); err != nil {
+		return err
+	}
+	old := "is not good any more"
+	if k.OldUntil.After(time.Now()) {
+		old = "is good until " + moment(k.OldUntil)
+	}
+	fmt.Fprintf(out.stderr, "Keep it now: it is not shown again. The secret of %s from before %s.\n", cell(c.Key), old)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
@@ -36,6 +37,10 @@ type Key struct {
 	ID string
 	// Secret is what its holder knows, at least MinSecret bytes.
 	Secret usher.Secret
+	// Old is the secret that it had before, which is good until OldUntil. The zero
+	// time: there is none.
+	Old      usher.Secret
+	OldUntil time.Time
 	// Permissions are what it allows.
 	Permissions usher.Permissions
 	// Revocable lets tokens of the key be taken back. They live for an hour at
@@ -81,15 +86,16 @@ type Registry struct {
 	mu sync.RWMutex
 	// Guarded by mu.
 	apps map[string]*App
+	ends map[string]*time.Timer // By app: when the next of its old secrets ends.
 }
 
 // NewRegistry returns a registry without apps.
 func NewRegistry(h *hub.Hub) *Registry {
-	return &Registry{hub: h, changed: func() {}, apps: make(map[string]*App)}
+	return &Registry{hub: h, changed: func() {}, apps: make(map[string]*App), ends: make(map[string]*time.Timer)}
 }
 
-// OnChange has f called after each Remove, and after each Set that has changed a
-// key, or left it out. It is called before the registry is used.
+// OnChange has f called after each Remove, after each Set that has changed a key, or
+// left it out, and when a secret ends that a key had before. It is called before the registry is used.
 func (r *Registry) OnChange(f func()) { r.changed = f }
 
 // Set adds an app, or puts it in the place of the one with its ID. Tokens of
@@ -104,6 +110,7 @@ func (r *Registry) Set(a *App) error {
 	same := next.keepKeys(r.apps[a.ID])
 	r.apps[a.ID] = &next
 	r.hub.SetApp(a.ID, a.Options)
+	r.await(&next)
 	r.mu.Unlock()
 	if !same {
 		r.changed()
@@ -130,7 +137,7 @@ func (a *App) keepKeys(old *App) bool {
 
 // is reports whether two keys with one id are the same.
 func (k *Key) is(other *Key) bool {
-	return k.Revocable == other.Revocable && k.Secret.Equal(other.Secret) &&
+	return k.Revocable == other.Revocable && k.Secret.Equal(other.Secret) && k.Old.Equal(other.Old) && k.OldUntil.Equal(other.OldUntil) &&
 		k.Permissions.Capability() == other.Permissions.Capability() && k.Permissions.Scope() == other.Permissions.Scope()
 }
 
@@ -139,6 +146,7 @@ func (r *Registry) Remove(id string) bool {
 	r.mu.Lock()
 	known := r.apps[id] != nil
 	delete(r.apps, id)
+	r.forgetEnd(id)
 	if known {
 		r.hub.RemoveApp(id)
 	}

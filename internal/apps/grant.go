@@ -37,6 +37,8 @@ type Grant struct {
 	lineage lineage
 	// of is the key as it was when the credential was judged.
 	of *Key
+	// signed is the secret of the key that it was, or has signed the token.
+	signed usher.Secret
 	// Client is whom the credential itself names, whoever it says it is beside that.
 	// Empty: nobody in particular.
 	Client string
@@ -80,7 +82,13 @@ func (r *Registry) current(g *Grant) (*Grant, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("key of a credential: %w: %w", err, ably.Err(ably.TokenRevoked))
-	case key == g.of:
+	case key == g.of && key.OldUntil.IsZero():
+		return g, nil
+	}
+	if _, good := key.find(time.Now(), g.signed.Equal); !good {
+		return nil, fmt.Errorf("secret of a credential: %w: %w", usher.ErrRevoked, ably.Err(ably.TokenRevoked))
+	}
+	if key == g.of {
 		return g, nil
 	}
 	now := *g

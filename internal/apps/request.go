@@ -30,11 +30,18 @@ func (a *Authority) RequestToken(ctx context.Context, keyName string, r *ably.To
 	if by != nil && by.Key != keyName {
 		return nil, ably.Errorf(ably.BadCredential, "they are of another key")
 	}
-	now := time.Now()
+	now, signs := time.Now(), key.Secret
+	if by != nil {
+		signs = by.signed // With which the token ends.
+	}
 	switch {
 	case r.MAC != "":
-		if err = a.checkSigned(r, key, now); err == nil {
+		var mac usher.Secret
+		if mac, err = a.checkSigned(r, key, now); err == nil {
 			err = a.spendNonce(ctx, keyName, r)
+		}
+		if !mac.Equal(key.Secret) {
+			signs = mac
 		}
 	case by == nil:
 		err = ably.Errorf(ably.BadCredential, "a token request without a mac needs the key")
@@ -42,30 +49,34 @@ func (a *Authority) RequestToken(ctx context.Context, keyName string, r *ably.To
 	if err != nil {
 		return nil, err
 	}
-	return grantToken(keyName, key, r, by, now)
+	signing := *key
+	signing.Secret = signs
+	return grantToken(keyName, &signing, r, by, now)
 }
 
-// checkSigned checks what a signature needs to count for once and no longer.
-func (a *Authority) checkSigned(r *ably.TokenRequest, key *Key, now time.Time) error {
+// checkSigned checks what a signature needs to count for once and no longer. It
+// returns the secret of the key that has signed.
+func (a *Authority) checkSigned(r *ably.TokenRequest, key *Key, now time.Time) (usher.Secret, error) {
 	if strings.Contains(r.KeyName+r.ClientID+r.Nonce, "\n") {
 		// What is signed are lines: one field could pass for several.
-		return ably.Errorf(ably.BadRequest, "a line break in a token request")
+		return usher.Secret{}, ably.Errorf(ably.BadRequest, "a line break in a token request")
 	}
-	if !r.SignedBy(key.Secret.Reveal()) {
-		return ably.Errorf(ably.BadCredential, "the mac does not match")
+	signed, good := key.find(now, func(s usher.Secret) bool { return r.SignedBy(s.Reveal()) })
+	if !good {
+		return usher.Secret{}, ably.Errorf(ably.BadCredential, "the mac does not match")
 	}
 	made := time.UnixMilli(r.Timestamp)
 	switch {
 	case made.Before(now.Add(-leeway)), made.After(now.Add(leeway)):
-		return ably.Err(ably.BadTokenTimestamp)
+		return usher.Secret{}, ably.Err(ably.BadTokenTimestamp)
 	case len(r.Nonce) < minNonce:
-		return ably.Errorf(ably.BadRequest, "the nonce has fewer than %d characters", minNonce)
+		return usher.Secret{}, ably.Errorf(ably.BadRequest, "the nonce has fewer than %d characters", minNonce)
 	}
 	if made.Before(a.nonceSince().Truncate(time.Millisecond)) {
 		// Of what came before nothing is remembered: it may have been used.
-		return ably.Errorf(ably.BadTokenTimestamp, "it was made before the server began")
+		return usher.Secret{}, ably.Errorf(ably.BadTokenTimestamp, "it was made before the server began")
 	}
-	return nil
+	return signed, nil
 }
 
 // spendNonce has a nonce count for once, within the share of its app: one that asks

@@ -87,10 +87,14 @@ func unwrapped(text string) string {
 // that a key which is taken away ends its connections.
 func (a *Authority) verifyKey(name ably.KeyName, secret usher.Secret) (*usher.Identity, error) {
 	key, _, err := a.registry.key(name.String())
-	if err != nil || !key.Secret.Equal(secret) {
+	signed, good := usher.Secret{}, false
+	if err == nil {
+		signed, good = key.find(time.Now(), secret.Equal)
+	}
+	if !good {
 		return nil, fmt.Errorf("key: %w", ably.Err(ably.BadCredential)) // One answer: which keys there are is nobody's business.
 	}
-	return identity(&Grant{App: name.App, Key: name.String(), ClientID: Anyone, Basic: true, Permissions: key.Permissions, of: key}, &usher.Identity{
+	return identity(&Grant{App: name.App, Key: name.String(), ClientID: Anyone, Basic: true, Permissions: key.Permissions, of: key, signed: signed}, &usher.Identity{
 		Subject: name.String(), Recheck: true,
 	}), nil
 }
@@ -164,7 +168,8 @@ func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, erro
 		// Perhaps another verifier knows the key.
 		return nil, fmt.Errorf("%w: %w", usher.ErrUnrecognized, ably.Errorf(ably.UnknownKey, "there is no such app or key"))
 	}
-	if t.header["crit"] != nil || !t.signedBy(key.Secret) {
+	signed, good := key.find(now, t.signedBy)
+	if t.header["crit"] != nil || !good {
 		return nil, badJWT("wrong signature")
 	}
 	id := &usher.Identity{Token: t.claim("jti"), Issued: t.time("iat"), Expires: t.time("exp")}
@@ -173,7 +178,7 @@ func (a *Authority) verifySigned(t *token, now time.Time) (*usher.Identity, erro
 	}
 	g := &Grant{
 		App: name.App, Key: name.String(), ClientID: t.claim("x-ably-clientId"), Permissions: key.Permissions,
-		Group: t.claim("x-ably-revocation-key"), Expires: id.Expires, of: key,
+		Group: t.claim("x-ably-revocation-key"), Expires: id.Expires, of: key, signed: signed,
 	}
 	if _, said := t.claims["x-ably-clientId"]; said && g.ClientID == "" {
 		return nil, ably.Errorf(ably.BadClientID, "the token's is empty, or no string")

@@ -69,6 +69,7 @@ type site struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	again func(ctx context.Context) string // Says which token it is by now. Nil: the one that it came with.
+	enter func()                           // Called as one that was granted something is about to come in. Nil: nothing is.
 }
 
 // A faultyLog fails when told to.
@@ -171,6 +172,12 @@ func (s *site) Grant(r *http.Request) (*realtime.Grant, error) {
 	id, err := usher.FromContext(r.Context())
 	if err != nil {
 		return nil, err
+	}
+	s.mu.Lock()
+	enter := s.enter
+	s.mu.Unlock()
+	if enter != nil {
+		defer enter()
 	}
 	return s.grant(id)
 }

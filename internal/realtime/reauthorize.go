@@ -55,6 +55,7 @@ func (t *transport) judge(p *ably.ProtocolMessage) (*Grant, error) {
 // Reconsider has every connection allowed what its client may do by now. It is
 // called when that may have become less for some.
 func (s *Server) Reconsider() {
+	s.reconsidered.Add(1) // Who is on its way in, and not among the transports yet, sees that.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := slices.Collect(maps.Keys(s.transports))

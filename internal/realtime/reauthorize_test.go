@@ -165,3 +165,27 @@ func TestReconsiderLate(t *testing.T) {
 		}
 	})
 }
+
+// Who was let in just before its credential was good no more, and is not among the
+// connections yet when all are asked about, does not stay.
+func TestReconsiderOnTheWayIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hub.Limits{})
+		s.mu.Lock()
+		s.enter = func() {
+			s.mu.Lock()
+			s.again = func(context.Context) string { return "no more" }
+			s.mu.Unlock()
+			s.server.Reconsider()
+		}
+		s.mu.Unlock()
+		c := s.connect(t, "access_token=alice", false)
+		var last string
+		for v := c.next(false); v != nil; v = c.next(false) {
+			last = jsonOf(v)
+		}
+		if !strings.Contains(last, `"action":6`) || c.end() == "" {
+			t.Errorf("got %s last, and the end %q", last, c.end())
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -19,6 +20,8 @@ import (
 type Server struct {
 	o       Options
 	writers *writers
+
+	reconsidered atomic.Int64 // How often Reconsider was called.
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -112,6 +115,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.Refuse(w, r, ably.ErrorOf(err))
 		return
 	}
+	before := s.reconsidered.Load()
 	g, err := s.o.Access.Grant(r)
 	if err != nil {
 		s.Refuse(w, r, ably.ErrorOf(err))
@@ -139,7 +143,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	usher.OnParting(r.Context(), usher.Parting{Goodbye: t.goodbye, Warning: t.warn, Renewed: t.renewed})
-	if now, err := usher.FromContext(r.Context()); err != nil || now != id { // It was renewed meanwhile.
+	if now, err := usher.FromContext(r.Context()); err != nil || now != id || s.reconsidered.Load() != before { // It was renewed meanwhile, or all were asked about.
 		t.reconsider()
 	}
 	t.key = st.newKey(set.resume)

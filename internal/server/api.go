@@ -94,6 +94,9 @@ func (a *api) findApps(path string) (call, bool) {
 	case one:
 		c.app, c.id = app, key
 		c.methods = map[string]operation{http.MethodGet: a.showAppKey, http.MethodPatch: a.changeAppKey, http.MethodDelete: a.removeAppKey}
+		if id, ok := strings.CutSuffix(key, rotateSuffix); ok {
+			c.id, c.methods = id, map[string]operation{http.MethodPost: a.rotateAppKey}
+		}
 	default:
 		return call{}, false
 	}

@@ -18,6 +18,7 @@ type appKey struct {
 	Revocable  bool            `json:"revocable"`
 	Disabled   bool            `json:"disabled"`
 	Created    time.Time       `json:"created,omitzero"`
+	OldUntil   time.Time       `json:"old_until,omitzero"` // When the secret before is good no more.
 }
 
 // A shownAppKey is a key as it is made: the only time that its secret is shown.
@@ -91,7 +92,7 @@ func (a *api) createAppKey(w http.ResponseWriter, r *http.Request, c call, by ca
 	}
 	key := appKeyRecord{appKey{
 		ID: id, Capability: json.RawMessage(`{"*":["*"]}`), Created: time.Now().UTC().Truncate(time.Microsecond),
-	}, sealedSecret{apps.NewSecret()}}
+	}, sealedSecret{apps.NewSecret()}, nil}
 	if err := m.changeAppKey(&key.appKey); err != nil {
 		return answer{}, err
 	}
@@ -173,6 +174,37 @@ func (a *api) changeAppKey(w http.ResponseWriter, r *http.Request, c call, by ca
 	a.log.Info("key of an app changed", "app", c.app, "id", c.id, "name", changed.Name, "capability", string(changed.Capability),
 		"revocable", changed.Revocable, "disabled", changed.Disabled, "key_id", by.key.ID)
 	return answer{http.StatusOK, changed}, nil
+}
+
+// rotateAppKey gives a key another secret, and shows it. What the one before has
+// opened ends when that does.
+func (a *api) rotateAppKey(w http.ResponseWriter, r *http.Request, c call, by caller) (answer, error) {
+	m, err := readMembers(w, r, "overlap")
+	if err != nil {
+		return answer{}, err
+	}
+	overlap, err := m.seconds("overlap", keyOverlap, maxKeyOverlap)
+	if err != nil {
+		return answer{}, err
+	}
+	secret, until := sealedSecret{apps.NewSecret()}, time.Now().UTC().Truncate(time.Microsecond).Add(overlap)
+	var changed appKey
+	_, err = a.change(r, c.app, func(record *appRecord) (*hubApp, error) {
+		i := record.key(c.id)
+		if i < 0 {
+			return nil, errNoAppKey
+		}
+		k := &record.Keys[i]
+		old := k.Secret
+		k.Old, k.Secret, k.OldUntil = &old, secret, until
+		changed = k.appKey
+		return record.app(c.app)
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	a.log.Info("key of an app rotated", "app", c.app, "id", c.id, "name", changed.Name, "old_until", until, "key_id", by.key.ID)
+	return answer{http.StatusOK, shownAppKey{changed, c.app + "." + c.id + ":" + secret.Reveal()}}, nil
 }
 
 // removeAppKey removes a key of an app.

@@ -38,7 +38,8 @@ type appRecord struct {
 // An appKeyRecord is a key of an app as the engine keeps it.
 type appKeyRecord struct {
 	appKey
-	Secret sealedSecret `json:"secret"`
+	Secret sealedSecret  `json:"secret"`
+	Old    *sealedSecret `json:"old,omitempty"` // The one before, if there was one.
 }
 
 // A sealedSecret is a secret in a record that is sealed before it is kept: there
@@ -98,7 +99,11 @@ func (r *appRecord) app(id string) (*hubApp, error) {
 			return nil, fmt.Errorf("key %s: %w", k.ID, err)
 		}
 		if !k.Disabled {
-			a.Keys = append(a.Keys, &apps.Key{ID: k.ID, Secret: k.Secret.Secret, Permissions: p, Revocable: k.Revocable})
+			key := &apps.Key{ID: k.ID, Secret: k.Secret.Secret, Permissions: p, Revocable: k.Revocable}
+			if k.Old != nil {
+				key.Old, key.OldUntil = k.Old.Secret, k.OldUntil
+			}
+			a.Keys = append(a.Keys, key)
 		}
 	}
 	return a, nil

@@ -184,9 +184,13 @@ func (h *hubApps) settle(id string) (gone []string) {
 }
 
 // keysBut returns the names of the app's keys that now, if it is not nil, has not.
+// One that has another secret by a rotation is not gone: the registry has what the
+// one before has opened end.
 func (a *hubApp) keysBut(now *hubApp) (gone []string) {
 	for _, key := range a.Keys {
-		same := now != nil && slices.ContainsFunc(now.Keys, func(n *apps.Key) bool { return n.ID == key.ID && n.Secret.Equal(key.Secret) })
+		same := now != nil && slices.ContainsFunc(now.Keys, func(n *apps.Key) bool {
+			return n.ID == key.ID && (n.Secret.Equal(key.Secret) || !n.OldUntil.IsZero() && n.Old.Equal(key.Secret))
+		})
 		if !same {
 			gone = append(gone, a.ID+"."+key.ID)
 		}
