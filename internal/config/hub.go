@@ -76,8 +76,8 @@ type AppLimits struct {
 	// Default: 0, any number.
 	KeyConnections int `yaml:"key_connections" default:"0" max:"10000000" rule:"zero"`
 	// How many connections one client has at one time, where its token says who it
-	// is. Default: 1000.
-	ClientConnections int `yaml:"client_connections" default:"1000" min:"1" max:"10000000"`
+	// is. Default: 10000.
+	ClientConnections int `yaml:"client_connections" default:"10000" min:"1" max:"10000000"`
 	// How many channels one connection attaches to. Default: 200.
 	Channels int `yaml:"channels" default:"200" min:"1" max:"100000"`
 	// How many channels there are at one time that somebody uses. Default: 100000.

@@ -42,7 +42,7 @@ routes: [{path: /keyring, upstream: "ws://127.0.0.1:1", carriers: [{bearer: {ver
 				"full": {Secret: key()}, "see": {Secret: key(), Capability: map[string][]string{"a:*": {"subscribe"}}, Revocable: true},
 			},
 			Namespaces: map[string]*config.Namespace{"persisted": {Retention: 24 * time.Hour, Members: 250}},
-			Limits:     config.AppLimits{MessageSize: 65536, Connections: 100000, ClientConnections: 1000, Channels: 200, AllChannels: 100000, AttachRate: 100, Rate: 1000, ChannelRate: 5000, Calls: 1000, KeyCalls: 500, ClientCalls: 100},
+			Limits:     config.AppLimits{MessageSize: 65536, Connections: 100000, ClientConnections: 10000, Channels: 200, AllChannels: 100000, AttachRate: 100, Rate: 1000, ChannelRate: 5000, Calls: 1000, KeyCalls: 500, ClientCalls: 100},
 		}},
 		Origins: []string{"https://app.example.com"}, Verify: []string{"login"},
 		Carriers: []*config.Carrier{{Ticket: &config.Ticket{Verify: []string{"login"}, Param: "ticket"}}},

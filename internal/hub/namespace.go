@@ -36,7 +36,7 @@ type Limits struct {
 	// Connections are those of the app at a time. Default: 100,000.
 	Connections int
 	// KeyConnections and ClientConnections are those that came by one key, and those
-	// of one client, at a time. Default: none, and 1000.
+	// of one client, at a time. Default: none, and 10000.
 	KeyConnections, ClientConnections int
 	// Channels are those of one connection at a time. Default: 200.
 	Channels int
@@ -61,7 +61,7 @@ func (l Limits) complete() Limits {
 	l.MessagesAtOnce = cmp.Or(l.MessagesAtOnce, 1000)
 	l.Connections = cmp.Or(l.Connections, 100_000)
 	l.KeyConnections = cmp.Or(l.KeyConnections, -1)
-	l.ClientConnections = cmp.Or(l.ClientConnections, 1000)
+	l.ClientConnections = cmp.Or(l.ClientConnections, 10000)
 	l.Channels = cmp.Or(l.Channels, 200)
 	l.AllChannels = cmp.Or(l.AllChannels, 100_000)
 	l.AttachRate = cmp.Or(l.AttachRate, 100)
