@@ -57,6 +57,10 @@ const logDir = "hub"
 type Log struct {
 	hub.Log
 
+	// AtOnce is set where it is in memory, and an append is answered before it
+	// returns. Immutable.
+	AtOnce bool
+
 	check func(context.Context) error
 	keep  func(context.Context, time.Duration) error
 	close func() error
@@ -100,7 +104,7 @@ func OpenLog(ctx context.Context, o Options, lo LogOptions) (*Log, error) {
 			return nil
 		}
 		return &Log{
-			Log: m, check: func(context.Context) error { return nil }, keep: keep, close: func() error { return nil },
+			Log: m, AtOnce: true, check: func(context.Context) error { return nil }, keep: keep, close: func() error { return nil },
 		}, nil
 	}
 	l, err := openStreamLog(ctx, o, lo)

@@ -94,6 +94,7 @@ func (a *App) yield() *channel {
 func (a *App) drop(c *channel) {
 	delete(a.channels, c.name.Channel)
 	a.spare--
+	c.in.gone.Store(true)
 }
 
 // hold holds a channel until release. Callers hold the app's mu.
@@ -141,10 +142,10 @@ func (a *App) sweep(now time.Time) {
 	a.mu.Lock()
 	var gone, others []*channel
 	for _, c := range a.channels {
-		switch {
+		switch idle := now.Sub(c.unused()); {
 		case c.holders > 0:
 			others = append(others, c)
-		case !c.isOpen() && now.Sub(c.idle) > sweepEvery, now.Sub(c.idle) > a.hub.linger:
+		case !c.isOpen() && idle > sweepEvery, idle > a.hub.linger:
 			a.drop(c)
 			gone = append(gone, c)
 		default:
@@ -167,6 +168,7 @@ func (a *App) end() {
 	a.channels, a.spare = make(map[string]*channel), 0
 	a.mu.Unlock()
 	for _, c := range channels {
+		c.in.gone.Store(true)
 		c.end()
 	}
 }

@@ -17,8 +17,8 @@ type channel struct {
 	space Namespace
 	// busy holds whoever opens the channel or fills its ring.
 	busy chan struct{}
+	in   *entrance
 
-	rate   rate
 	follow atomic.Bool // It follows its log.
 
 	// Guarded by the app's lock.
@@ -43,9 +43,10 @@ type channel struct {
 }
 
 func newChannel(a *App, name string) *channel {
+	full := a.name(name)
 	return &channel{
-		app: a, name: a.name(name), space: a.namespace(name), idle: time.Now(),
-		busy: make(chan struct{}, 1),
+		app: a, name: full, space: a.namespace(name), idle: time.Now(),
+		busy: make(chan struct{}, 1), in: &entrance{name: full},
 	}
 }
 

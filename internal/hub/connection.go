@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type Connection struct {
 
 	rate     rate
 	attaches rate
+	last     atomic.Pointer[entrance] // Of the channel that it has published to last.
 
 	// turn is held while it is noted who is present and the log is told of it, so
 	// that both are in one order: Append does not wait for I/O.

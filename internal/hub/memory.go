@@ -57,30 +57,28 @@ type memoryShard struct {
 	begun    Position // Before it nothing was here.
 	last     Position
 	bytes    int64
-	swept    time.Time
+	swept    int64 // When, in milliseconds since 1970.
 	channels map[Name]*memoryChannel
 }
 
 // A memoryChannel is the log of one channel. Its shard's lock guards it.
 type memoryChannel struct {
-	after     Position // All entries after it are here.
+	shard     *memoryShard // Immutable.
+	gone      bool         // It is not among its shard's any more.
+	after     Position     // All entries after it are here.
 	bytes     int64
 	entries   []*Entry
-	keys      map[Key]Position
-	order     []repeat // Of keys, the oldest first.
+	known     repeats
 	followers []*follower
 }
 
-// A repeat is a key that is known, and since when, in milliseconds.
-type repeat struct {
-	key  Key
-	time int64
-}
-
-// size is what a key costs in memory, roughly.
-func (r repeat) size() int64 { return int64(len(r.key.ID)) + 96 }
-
 type follower struct{ f func(*Entry) }
+
+// A memoryPlace is where a MemoryLog has a channel, for who appends to it often.
+type memoryPlace struct {
+	log     *MemoryLog
+	channel *memoryChannel
+}
 
 func (m *MemoryLog) shard(n Name) *memoryShard {
 	m.once.Do(func() {
@@ -98,7 +96,7 @@ func (m *MemoryLog) shard(n Name) *memoryShard {
 			s := &m.shards[i]
 			s.begun = Position(time.Now().UnixMicro())
 			s.last = s.begun
-			s.swept = time.Now()
+			s.swept = time.Now().UnixMilli()
 			s.channels = make(map[Name]*memoryChannel)
 		}
 	})
@@ -109,7 +107,7 @@ func (m *MemoryLog) shard(n Name) *memoryShard {
 func (s *memoryShard) channel(n Name) *memoryChannel {
 	c := s.channels[n]
 	if c == nil {
-		c = &memoryChannel{after: s.begun, keys: make(map[Key]Position)}
+		c = &memoryChannel{shard: s, after: s.begun}
 		s.channels[n] = c
 	}
 	return c
@@ -117,42 +115,69 @@ func (s *memoryShard) channel(n Name) *memoryChannel {
 
 // Append implements [Log].
 func (m *MemoryLog) Append(e *Entry, then func(Position, error)) {
-	s := m.shard(e.Name)
-	at, err := m.append(s, e)
+	at, err := m.append(e)
 	then(at, err)
 }
 
-func (m *MemoryLog) append(s *memoryShard, e *Entry) (Position, error) {
+// locked returns the channel of an entry, with its shard's mu locked.
+func (m *MemoryLog) locked(e *Entry) (*memoryShard, *memoryChannel) {
+	memo := e.memo // Who has it again later need not know the way back.
+	e.memo = nil
+	if memo != nil {
+		if at := memo.Load(); at != nil && at.log == m {
+			s := at.channel.shard
+			s.mu.Lock()
+			if !at.channel.gone {
+				return s, at.channel
+			}
+			s.mu.Unlock()
+		}
+	}
+	s := m.shard(e.Name)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	m.sweep(s, now)
 	c := s.channel(e.Name)
-	key := e.Key()
-	if at, ok := c.keys[key]; ok {
+	if memo != nil {
+		memo.Store(&memoryPlace{m, c})
+	}
+	return s, c
+}
+
+func (m *MemoryLog) append(e *Entry) (Position, error) {
+	s, c := m.locked(e)
+	defer s.mu.Unlock()
+	now := e.Time
+	if now == 0 {
+		now = time.Now().UnixMilli()
+	}
+	m.sweep(s, now)
+	if at, again := c.known.find(e); again {
 		return at, nil
 	}
 	size := int64(e.size())
-	known := repeat{key, now.UnixMilli()}
 	room := m.MaxBytes / memoryShards
-	if size+known.size() > room {
-		return 0, ErrFull
-	}
-	for s.bytes+size+known.size() > room {
+	for {
+		more := size + c.known.cost(e)
+		if more > room {
+			return 0, ErrFull
+		}
+		if s.bytes+more <= room {
+			break
+		}
 		if c.bytes > 0 && c.bytes >= s.bytes/int64(len(s.channels)) {
 			s.yield(c)
 		} else { // Who publishes much to some must not have others refused.
 			s.yield(s.largest())
 		}
 	}
-	s.last = max(s.last+1, Position(now.UnixMicro()))
-	e.Stamp(s.last, known.time)
-	s.count(c, size+known.size())
+	s.last = max(s.last+1, Position(now)*1000)
+	e.Stamp(s.last, now)
+	s.count(c, size)
 	c.entries = append(c.entries, e)
-	c.keys[key] = e.Position
-	c.order = append(c.order, known)
-	if len(c.order) > maxRepeats {
-		s.forget(c, 1)
+	before := c.known.bytes
+	c.known.add(e)
+	s.count(c, c.known.bytes-before)
+	if c.known.n > maxRepeats {
+		s.forget(c)
 	}
 	for _, f := range c.followers {
 		f.f(e)
@@ -168,8 +193,8 @@ func (s *memoryShard) count(c *memoryChannel, n int64) {
 
 // yield has a channel that holds something hold less. Callers hold mu.
 func (s *memoryShard) yield(c *memoryChannel) {
-	if len(c.order) > 4*len(c.entries) { // Else keys would leave no room for entries.
-		s.forget(c, 1)
+	if c.known.n > 4*len(c.entries) { // Else keys would leave no room for entries.
+		s.forget(c)
 	} else {
 		s.drop(c, 1)
 	}
@@ -195,41 +220,42 @@ func (s *memoryShard) drop(c *memoryChannel, n int) {
 	c.entries = c.entries[n:]
 }
 
-// forget forgets the n oldest keys. Callers hold mu.
-func (s *memoryShard) forget(c *memoryChannel, n int) {
-	for _, r := range c.order[:n] {
-		s.count(c, -r.size())
-		delete(c.keys, r.key)
-	}
-	clear(c.order[:n])
-	c.order = c.order[n:]
+// forget forgets the oldest key. Callers hold mu.
+func (s *memoryShard) forget(c *memoryChannel) {
+	before := c.known.bytes
+	c.known.forget()
+	s.count(c, c.known.bytes-before)
 }
 
-// sweep forgets what is over, every memorySweep. Callers hold mu.
-func (m *MemoryLog) sweep(s *memoryShard, now time.Time) {
-	if now.Sub(s.swept) < memorySweep {
+// sweep forgets what is over, every memorySweep. now is in milliseconds since 1970.
+// Callers hold mu.
+func (m *MemoryLog) sweep(s *memoryShard, now int64) {
+	if now-s.swept < memorySweep.Milliseconds() {
 		return
 	}
 	s.swept = now
-	known := now.Add(-repeatFor).UnixMilli()
+	since := Position(now-repeatFor.Milliseconds()) * 1000
 	for n, c := range s.channels {
 		keep := m.Brief
 		if n.Kept {
 			keep = max(m.Kept, time.Duration(m.longer.Load()))
 		}
-		s.drop(c, firstAfter(c.entries, now.Add(-keep).UnixMilli(), func(e *Entry) int64 { return e.Time }))
-		s.forget(c, firstAfter(c.order, known, func(r repeat) int64 { return r.time }))
-		if len(c.entries) == 0 && len(c.order) == 0 && len(c.followers) == 0 {
+		s.drop(c, countBefore(c.entries, now-keep.Milliseconds()))
+		for c.known.n > 0 && c.known.oldest() < since {
+			s.forget(c)
+		}
+		if len(c.entries) == 0 && c.known.n == 0 && len(c.followers) == 0 {
 			delete(s.channels, n)
+			c.gone = true
 			s.begun = max(s.begun, c.after)
 		}
 	}
 }
 
-// firstAfter is the index of the first of a time or later.
-func firstAfter[T any](list []T, ms int64, at func(T) int64) int {
-	i, _ := slices.BinarySearchFunc(list, ms, func(one T, ms int64) int {
-		if at(one) < ms {
+// countBefore is how many entries there are from before a time, in milliseconds.
+func countBefore(list []*Entry, ms int64) int {
+	i, _ := slices.BinarySearchFunc(list, ms, func(e *Entry, ms int64) int {
+		if e.Time < ms {
 			return -1
 		}
 		return 1
@@ -257,7 +283,7 @@ func (m *MemoryLog) Read(_ context.Context, n Name, r Range) ([]*Entry, error) {
 	s := m.shard(n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.sweep(s, time.Now())
+	m.sweep(s, time.Now().UnixMilli())
 	c := s.channels[n]
 	if c == nil {
 		return nil, nil
@@ -291,7 +317,7 @@ func (m *MemoryLog) Bounds(_ context.Context, n Name) (after, last Position, err
 	s := m.shard(n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.sweep(s, time.Now())
+	m.sweep(s, time.Now().UnixMilli())
 	if c := s.channels[n]; c != nil {
 		return c.after, s.last, nil
 	}

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"strconv"
 	"strings"
 	"sync/atomic"
 )
@@ -48,17 +47,17 @@ type Message struct {
 	Name string
 	// Data is opaque, as are Encoding and Extras.
 	Data     string
-	Form     Form
 	Encoding string
 	Extras   string
 	// ClientID is who has sent it, and ConnectionID by which connection: empty
 	// for one that came by REST.
 	ClientID     string
 	ConnectionID string
-	// Action is what it does to the presence set.
-	Action Action
 	// Time is when the log took it, in milliseconds since 1970.
 	Time int64
+	// Form says what Data is, and Action what it does to the presence set.
+	Form   Form
+	Action Action
 }
 
 // Size is what counts against the limit of a message.
@@ -83,7 +82,7 @@ type Entry struct {
 	// Kind says what Messages are.
 	Kind Kind
 	// Position is its place, and Time when it was given, in milliseconds since
-	// 1970: the log's to set.
+	// 1970: the log's to set. Before that Time is when the entry came, or 0.
 	Position Position
 	Time     int64
 	// ConnectionID is the connection that has published it, or empty.
@@ -92,6 +91,7 @@ type Entry struct {
 	Messages []Message
 
 	encoded [maxForms]atomic.Pointer[[]byte]
+	memo    *atomic.Pointer[memoryPlace] // Of the channel, for a MemoryLog that is to append it. Nil: it looks.
 }
 
 // maxForms is how many encodings of one entry can be shared.
@@ -157,30 +157,20 @@ func (e *Entry) Stamp(at Position, now int64) {
 	}
 }
 
-// assignIDs gives the messages ids of the form base:index where the first has
-// none. Its error says that those which a client gave do not belong together.
-func assignIDs(base string, list []Message) error {
-	if list[0].ID == "" {
-		for i := range list {
-			if list[i].ID != "" {
-				return ErrIDs
-			}
-			list[i].ID = base + ":" + strconv.Itoa(i)
-		}
-		return nil
+// An entryOfOne is an entry with room for its message, as most have one.
+type entryOfOne struct {
+	Entry
+	message [1]Message
+}
+
+// newEntry returns an entry with copies of messages.
+func newEntry(list []Message) *Entry {
+	if len(list) > 1 {
+		e := &Entry{Messages: make([]Message, len(list))}
+		copy(e.Messages, list)
+		return e
 	}
-	if len(list) == 1 {
-		return nil
-	}
-	first := list[0].ID
-	if len(first) < 2 || first[len(first)-2:] != ":0" {
-		return ErrIDs
-	}
-	stem := first[:len(first)-1]
-	for i := range list {
-		if list[i].ID != stem+strconv.Itoa(i) {
-			return ErrIDs
-		}
-	}
-	return nil
+	one := &entryOfOne{message: [1]Message{list[0]}}
+	one.Messages = one.message[:]
+	return &one.Entry
 }

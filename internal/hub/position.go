@@ -18,8 +18,12 @@ const origin = "@usher"
 func (p Position) String() string { return string(p.append(make([]byte, 0, 48))) }
 
 // Serial is the serial of the message with this index at the position.
-func (p Position) Serial(index int) string {
-	return string(appendPadded(append(p.append(make([]byte, 0, 48)), ':'), uint64(index), 3))
+func (p Position) Serial(index int) string { return string(p.AppendSerial(make([]byte, 0, 48), index)) }
+
+// AppendSerial appends what Serial returns: digits, "-", "@usher" and ":", and
+// nothing else.
+func (p Position) AppendSerial(b []byte, index int) []byte {
+	return appendPadded(append(p.append(b), ':'), uint64(index), 3)
 }
 
 func (p Position) append(b []byte) []byte {

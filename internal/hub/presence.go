@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A notes is whom a connection has entered on one channel: the last event of each
@@ -27,10 +28,11 @@ func (c *Connection) Present(name, base string, list []Message, then func(Positi
 	if a == nil {
 		return ErrNotAttached
 	}
-	if err := c.app.check(list); err != nil {
+	limits := &c.app.options.Load().Limits
+	if _, err := limits.check(list); err != nil {
 		return err
 	}
-	if err := c.app.allow(&c.rate, c.key, &a.channel.rate, len(list)); err != nil {
+	if err := c.app.allow(limits, &c.rate, c.key, &a.channel.in.rate, time.Now(), len(list)); err != nil {
 		return err
 	}
 	c.turn.Lock()
@@ -43,7 +45,7 @@ func (c *Connection) Present(name, base string, list []Message, then func(Positi
 		then(a.channel.head(), nil)
 		return nil
 	}
-	c.app.counts.presence(list)
+	c.app.counts.presence(len(list), sizeOf(list))
 	c.app.hub.log.Append(&Entry{
 		Name: a.channel.name, Kind: Presence, ConnectionID: c.id, Messages: list,
 	}, func(at Position, err error) {

@@ -11,10 +11,16 @@ type Publication struct {
 	// Channel is where to.
 	Channel string
 	// Base is what the messages' ids begin with where they have none of their
-	// own. Default: random.
+	// own. Default: what a connection publishes has its id and Number, anything
+	// else something random.
 	Base string
-	// Messages are one or more.
+	// Number is what the connection numbers it with: published again, it has the
+	// same.
+	Number int64
+	// Messages are one or more, which get their ids. The list is not kept.
 	Messages []Message
+	// Time is when it came. Default: now.
+	Time time.Time
 	// ConnectionID is the connection on whose behalf it is published.
 	ConnectionID string
 }
@@ -39,8 +45,12 @@ func (a *App) Publish(ctx context.Context, key string, p Publication) (Receipt, 
 	if p.Base == "" {
 		p.Base = rand.Text()[:12]
 	}
-	err := a.publishTo(nil, a.keyRate(key), p, func(at Position, err error) { done <- outcome{at, err} })
+	c, err := a.channel(p.Channel)
 	if err != nil {
+		return Receipt{}, err
+	}
+	defer c.release()
+	if err := a.publish(c.in, nil, a.keyRate(key), &p, func(at Position, err error) { done <- outcome{at, err} }); err != nil {
 		return Receipt{}, err
 	}
 	select {
@@ -54,59 +64,62 @@ func (a *App) Publish(ctx context.Context, key string, p Publication) (Receipt, 
 // Publish publishes, whether attached or not. then is called as by [Log.Append],
 // and not where there is an error.
 func (c *Connection) Publish(p Publication, then func(Position, error)) error {
-	p.ConnectionID = c.id
-	if a := c.Attachment(p.Channel); a != nil {
-		return c.app.publish(a.channel, &c.rate, c.key, p, then)
-	}
-	return c.app.publishTo(&c.rate, c.key, p, then)
-}
-
-func (a *App) publishTo(own, key *rate, p Publication, then func(Position, error)) error {
-	c, err := a.channel(p.Channel)
+	in, err := c.entrance(p.Channel)
 	if err != nil {
 		return err
 	}
-	defer c.release()
-	return a.publish(c, own, key, p, then)
+	p.ConnectionID = c.id
+	return c.app.publish(in, &c.rate, c.key, &p, then)
 }
 
-func (a *App) publish(c *channel, own, key *rate, p Publication, then func(Position, error)) error {
-	if err := a.check(p.Messages); err != nil {
+// publish publishes. It keeps no list of p's.
+func (a *App) publish(in *entrance, own, key *rate, p *Publication, then func(Position, error)) error {
+	now := p.Time
+	if now.IsZero() {
+		now = time.Now()
+	}
+	in.used.Store(now.UnixMilli())
+	limits := &a.options.Load().Limits
+	size, err := limits.check(p.Messages)
+	if err != nil {
 		return err
 	}
-	if err := a.allow(own, key, &c.rate, len(p.Messages)); err != nil {
+	if err := a.allow(limits, own, key, &in.rate, now, len(p.Messages)); err != nil {
 		return err
 	}
-	if err := assignIDs(p.Base, p.Messages); err != nil {
+	if err := p.assignIDs(); err != nil {
 		return err
 	}
-	for i := range p.Messages {
-		p.Messages[i].ConnectionID = p.ConnectionID
+	a.counts.published(len(p.Messages), size)
+	e := newEntry(p.Messages)
+	e.Name, e.ConnectionID, e.Time, e.memo = in.name, p.ConnectionID, now.UnixMilli(), &in.memo
+	for i := range e.Messages {
+		e.Messages[i].ConnectionID = p.ConnectionID
 	}
-	a.counts.published(p.Messages)
-	a.hub.log.Append(&Entry{Name: c.name, ConnectionID: p.ConnectionID, Messages: p.Messages}, then)
+	a.hub.log.Append(e, then)
 	return nil
 }
 
-// check holds what is published against the limits.
-func (a *App) check(list []Message) error {
-	limits := a.Limits()
-	if len(list) == 0 || exceeds(len(list), limits.MessagesAtOnce) {
-		return ErrTooMany
+// check holds what is published against the limits, and returns its size.
+func (l *Limits) check(list []Message) (size int, err error) {
+	if len(list) == 0 || exceeds(len(list), l.MessagesAtOnce) {
+		return 0, ErrTooMany
 	}
-	size := 0
+	if size = sizeOf(list); exceeds(size, l.MessageBytes) {
+		return 0, ErrTooLarge
+	}
+	return size, nil
+}
+
+func sizeOf(list []Message) (size int) {
 	for i := range list {
 		size += list[i].Size()
 	}
-	if exceeds(size, limits.MessageBytes) {
-		return ErrTooLarge
-	}
-	return nil
+	return size
 }
 
 // allow counts n messages against the rates that they are bound by.
-func (a *App) allow(own, key, channel *rate, n int) error {
-	l, now := a.Limits(), time.Now()
+func (a *App) allow(l *Limits, own, key, channel *rate, now time.Time, n int) error {
 	switch {
 	case own != nil && !own.take(now, n, l.Rate):
 		return ErrRate

@@ -94,3 +94,37 @@ func TestRatesAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// Who publishes to a channel without being attached to it is held to its rate for
+// as long as it goes on, by whatever else becomes of the channel.
+func TestRateOfAChannelThatIsOnlyPublishedTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, hub.AppOptions{Limits: hub.Limits{ChannelRate: 1}})
+		c, took := connect(t, a), 0
+		for range 50 { // In 20 s.
+			p := hub.Publication{Channel: "chat", Number: int64(took), Messages: []hub.Message{{Data: "x", Form: hub.Text}}}
+			if c.Publish(p, func(hub.Position, error) {}) == nil {
+				took++
+			}
+			time.Sleep(400 * time.Millisecond)
+		}
+		if took < 20 || took > 22 {
+			t.Errorf("got %d published in 20 s, want one in each, and one or two more at first", took)
+		}
+	})
+}
+
+// A channel that gives way is not used any more, though a connection remembers it.
+func TestPublishToAChannelThatGaveWay(t *testing.T) {
+	a := newApp(t, hub.AppOptions{Limits: hub.Limits{AllChannels: 1}})
+	c := connect(t, a)
+	publish(t, c, "chat", "1")
+	publish(t, connect(t, a), "other", "2") // In its place.
+	publish(t, c, "chat", "3")
+	if names, err := a.Channels(t.Context(), "", "", 10); err != nil || len(names) != 1 || names[0].Name != "chat" {
+		t.Errorf("got the channels %v, %v, want the one that was published to last", names, err)
+	}
+	attach(t, connect(t, a), "chat", hub.Attaching{})
+	wantError(t, c.Publish(hub.Publication{Channel: "other", Messages: []hub.Message{{Data: "x"}}}, nil), hub.ErrAllChannels)
+	publish(t, c, "chat", "4")
+}

@@ -127,16 +127,14 @@ type counts struct {
 	messages, messageBytes, events, eventBytes, out, outBytes, opened atomic.Int64
 }
 
-func (c *counts) published(list []Message) { add(list, &c.messages, &c.messageBytes) }
-func (c *counts) presence(list []Message)  { add(list, &c.events, &c.eventBytes) }
+func (c *counts) published(n, size int) {
+	c.messages.Add(int64(n))
+	c.messageBytes.Add(int64(size))
+}
 
-func add(list []Message, n, bytes *atomic.Int64) {
-	size := 0
-	for i := range list {
-		size += list[i].Size()
-	}
-	n.Add(int64(len(list)))
-	bytes.Add(int64(size))
+func (c *counts) presence(n, size int) {
+	c.events.Add(int64(n))
+	c.eventBytes.Add(int64(size))
 }
 
 // Delivered counts messages that have gone out to clients.

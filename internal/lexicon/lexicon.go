@@ -34,10 +34,14 @@ func setData(m *hub.Message, d ably.Data) {
 
 // Messages are those that a client publishes, for the hub.
 func Messages(list ably.Messages) []hub.Message {
-	out := make([]hub.Message, len(list))
-	for i, m := range list {
-		out[i] = hub.Message{ID: m.ID, Name: m.Name, Encoding: m.Encoding, Extras: m.Extras, ClientID: m.ClientID}
-		setData(&out[i], m.Data)
+	return AppendMessages(make([]hub.Message, 0, len(list)), list)
+}
+
+// AppendMessages appends what Messages returns.
+func AppendMessages(out []hub.Message, list ably.Messages) []hub.Message {
+	for _, m := range list {
+		out = append(out, hub.Message{ID: m.ID, Name: m.Name, Encoding: m.Encoding, Extras: m.Extras, ClientID: m.ClientID})
+		setData(&out[len(out)-1], m.Data)
 	}
 	return out
 }

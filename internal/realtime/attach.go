@@ -106,7 +106,7 @@ func (t *transport) wanted(p *ably.ProtocolMessage) (*channel, *ably.ErrorInfo) 
 // begin attaches to a channel that the client is not attached to.
 func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 	r := &reading{out: t.out}
-	r.take = func(b []byte) ([]byte, bool, error) { return t.take(b, c) }
+	r.take = func(d *desk) (bool, error) { return t.take(d, c) }
 	c.reading = r
 	o := c.rewind
 	o.Modes, o.Occupancy, o.NoEcho, o.Waker = hubModes(c.granted), c.metrics.Load() != 0, !t.set.echo, r
@@ -186,37 +186,36 @@ func (t *transport) leave(c *channel) {
 	t.state.conn.Detach(c.hub)
 }
 
-// take appends what a channel has to b, until that is large. It is called by the
-// writer.
-func (t *transport) take(b []byte, c *channel) ([]byte, bool, error) {
-	var room [takeEntries]*hub.Entry
-	messages, before := 0, len(b)
-	defer func() { t.state.app.Delivered(messages, len(b)-before) }()
+// take appends what a channel has to what is written, until that is large. It is
+// called by the writer.
+func (t *transport) take(d *desk, c *channel) (more bool, err error) {
+	messages, before := 0, len(d.paper)
+	defer func() { t.state.app.Delivered(messages, len(d.paper)-before) }()
 	if o := c.cursor.TakeOccupancy(); o != nil {
-		b = append(b, frame(t.set.format, c.occupied(o))...)
+		d.paper = append(d.paper, frame(t.set.format, c.occupied(o))...)
 	}
-	b, more := t.takeSync(b, c)
-	if more { // No entries in between.
-		return b, true, nil
+	if d.paper, more = t.takeSync(d.paper, c); more { // No entries in between.
+		return true, nil
 	}
-	for len(b) < writeSize {
-		list, err := c.cursor.Take(t.ctx, room[:0], takeEntries)
+	for len(d.paper) < writeSize {
+		list, err := c.cursor.Take(t.ctx, d.entries[:0], takeEntries)
 		switch {
 		case c.left.Load(): // That it was present, and is no more, comes of its leaving.
-			return b, false, nil
+			return false, nil
 		case err == hub.ErrNotAttached: //nolint:errorlint // The hub returns it bare.
-			return b, false, nil
+			return false, nil
 		case err != nil:
-			return b, false, err
+			return false, err
 		case len(list) == 0:
-			return b, false, nil
+			return false, nil
 		}
 		for _, e := range list {
-			b = t.deliver(b, c, e)
+			d.paper = t.deliver(d.paper, c, e)
 			messages += len(e.Messages)
 		}
+		clear(list)
 	}
-	return b, true, nil
+	return true, nil
 }
 
 // deliver appends the frame of an entry as this client knows its channel. One that

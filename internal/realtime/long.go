@@ -110,10 +110,10 @@ func (t *transport) tooLarge(h *ably.Head) error {
 	case h == nil, !h.Action.NeedsAck():
 		return t.fail(why)
 	}
-	k, ok := t.acks.begin(h.MsgSerial, 0)
+	o, ok := t.acks.begin(h.MsgSerial, 0)
 	if !ok {
 		return t.flooded()
 	}
-	t.acks.answer(k, 0, why)
+	o.refuse(why)
 	return nil
 }

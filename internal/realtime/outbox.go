@@ -40,7 +40,7 @@ type outbox struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	answers []byte
+	answers *[]byte // Of the pool answers. Nil: none.
 	ready   []*reading
 	spare   []*reading // What ready was before.
 	writing bool
@@ -54,9 +54,9 @@ type outbox struct {
 // another one after the client has attached again. It is a [hub.Waker].
 type reading struct {
 	out *outbox
-	// take appends what is there to the buffer, until it is large. It reports
+	// take appends what is there to the desk's paper, until it is large. It reports
 	// whether there is more.
-	take func(b []byte) ([]byte, bool, error)
+	take func(d *desk) (bool, error)
 
 	// Guarded by the outbox's mu.
 	announced bool // The client knows that it is attached.
@@ -71,9 +71,36 @@ type reading struct {
 // newOutbox returns one in which the answer to the handshake waits for what comes
 // first.
 func newOutbox(c net.Conn, answer []byte, w *writers, timeout time.Duration) *outbox {
-	o := &outbox{conn: c, answers: answer, writers: w, timeout: timeout, wrote: time.Now()}
+	o := &outbox{conn: c, writers: w, timeout: timeout, wrote: time.Now()}
+	if len(answer) > 0 {
+		o.answers = &answer
+	}
 	o.done.L = &o.mu
 	return o
+}
+
+// answers are what answers wait in.
+var answers = sync.Pool{New: func() any { return new([]byte) }}
+
+// queued is how much waits. Callers hold mu.
+func (o *outbox) queued() int {
+	if o.answers == nil {
+		return 0
+	}
+	return len(*o.answers)
+}
+
+// taken has no answers wait any more. Callers hold mu.
+func (o *outbox) taken() {
+	if o.answers == nil {
+		return
+	}
+	if cap(*o.answers) <= writeSize {
+		*o.answers = (*o.answers)[:0]
+		answers.Put(o.answers)
+	}
+	o.answers = nil
+	o.done.Broadcast()
 }
 
 // Wake implements [hub.Waker].
@@ -114,22 +141,32 @@ func (o *outbox) send(frames []byte) {
 	o.queue(frames)
 }
 
-// queue adds frames, which are not changed any more. Callers hold mu.
+// sendAs queues the frames that write appends.
+func (o *outbox) sendAs(write func(b []byte) []byte) {
+	buf, _ := answers.Get().(*[]byte)
+	defer answers.Put(buf)
+	frames := write((*buf)[:0])
+	if cap(frames) <= writeSize {
+		*buf = frames[:0]
+	}
+	o.send(frames)
+}
+
+// queue adds a copy of frames. Callers hold mu.
 func (o *outbox) queue(frames []byte) {
 	if o.closed || o.closing || len(frames) == 0 {
 		return
 	}
-	if len(o.answers)+len(frames) > maxQueued {
+	if o.queued()+len(frames) > maxQueued {
 		o.closed = true
 		_ = o.conn.Close() // The writer is stuck, and sees it.
 		o.done.Broadcast()
 		return
 	}
-	if len(o.answers) == 0 {
-		o.answers = slices.Clip(frames)
-	} else {
-		o.answers = append(o.answers, frames...)
+	if o.answers == nil {
+		o.answers, _ = answers.Get().(*[]byte)
 	}
+	*o.answers = append(*o.answers, frames...)
 	o.start()
 }
 
@@ -151,7 +188,7 @@ func (o *outbox) finish(frames []byte) {
 func (o *outbox) calm() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.answers) > calmQueued && !o.closed {
+	for o.queued() > calmQueued && !o.closed {
 		o.done.Wait()
 	}
 }
@@ -185,9 +222,8 @@ func (o *outbox) start() {
 	}
 }
 
-// write writes until nothing is left, or the client cannot be reached. buf is
-// room for what is written; what it returns is room for the next.
-func (o *outbox) write(buf []byte) (room []byte) {
+// write writes until nothing is left, or the client cannot be reached.
+func (o *outbox) write(d *desk) {
 	broken := true
 	defer func() {
 		if broken {
@@ -197,71 +233,70 @@ func (o *outbox) write(buf []byte) (room []byte) {
 	if o.caught != nil {
 		defer o.caught()
 	}
-	for {
-		b, ready, more := o.next(buf[:0])
-		if !more {
-			broken = false
-			return buf
-		}
-		b, err := o.fill(b, ready)
-		if len(b) > 0 {
-			if e := o.flush(b); e != nil {
+	var wrote time.Time
+	for o.next(d, wrote) {
+		err := o.fill(d)
+		if len(d.paper) > 0 {
+			wrote = time.Now()
+			if e := o.flush(d.paper, wrote); e != nil {
 				err = e
 			}
 		}
-		if buf = nil; cap(b) <= 4*writeSize {
-			buf = b
-		}
 		if err != nil {
-			return buf
+			return
 		}
 	}
+	broken = false
 }
 
 // next takes the answers, and the readings whose turn it is. Where there is
-// nothing the writer is done.
-func (o *outbox) next(b []byte) (_ []byte, ready []*reading, more bool) {
+// nothing the writer is done. wrote is when it last wrote, if it did.
+func (o *outbox) next(d *desk, wrote time.Time) (more bool) {
+	d.clear()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || len(o.answers) == 0 && len(o.ready) == 0 {
+	if !wrote.IsZero() {
+		o.wrote = wrote
+	}
+	if o.closed || o.answers == nil && len(o.ready) == 0 {
 		if o.closing && !o.closed {
 			o.closed = true
 			_ = o.conn.SetReadDeadline(time.Now().Add(closeTime))
 		}
 		o.writing = false
 		o.done.Broadcast()
-		return nil, nil, false
+		return false
 	}
-	b = append(b, o.answers...)
-	o.answers = nil
-	o.done.Broadcast()
-	ready, o.ready = o.ready, o.spare[:0]
-	o.spare = ready
-	for _, r := range ready {
+	if o.answers != nil {
+		d.paper = append(d.paper, *o.answers...)
+		o.taken()
+	}
+	d.ready, o.ready = o.ready, o.spare[:0]
+	o.spare = d.ready
+	for _, r := range d.ready {
 		r.listed, r.woken = false, false
 		r.due, r.asked = r.due || r.asked, false
 	}
-	return b, ready, true
+	return true
 }
 
 // fill takes from the readings until there is enough to write. Those that have
 // more come again.
-func (o *outbox) fill(b []byte, ready []*reading) ([]byte, error) {
-	for i, r := range ready {
-		if len(b) >= writeSize {
-			o.again(ready[i:])
-			return b, nil
+func (o *outbox) fill(d *desk) error {
+	for i, r := range d.ready {
+		if len(d.paper) >= writeSize {
+			o.again(d.ready[i:])
+			return nil
 		}
-		var more bool
-		var err error
-		if b, more, err = r.take(b); err != nil {
-			return b, err
+		more, err := r.take(d)
+		if err != nil {
+			return err
 		}
 		if more {
-			o.again(ready[i : i+1])
+			o.again(d.ready[i : i+1])
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // again lists readings that have more.
@@ -276,15 +311,12 @@ func (o *outbox) again(list []*reading) {
 
 // flush writes b. The deadline is set anew where it is so near that the client
 // would have too little time: each time costs something.
-func (o *outbox) flush(b []byte) error {
-	if now := time.Now(); o.until.Sub(now) < o.timeout*2/3 {
+func (o *outbox) flush(b []byte, now time.Time) error {
+	if o.until.Sub(now) < o.timeout*2/3 {
 		o.until = now.Add(o.timeout)
 		_ = o.conn.SetWriteDeadline(o.until)
 	}
 	_, err := o.conn.Write(b)
-	o.mu.Lock()
-	o.wrote = time.Now()
-	o.mu.Unlock()
 	return err
 }
 

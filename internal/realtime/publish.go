@@ -11,43 +11,46 @@ import (
 // publish takes a publish or a presence event. Whatever becomes of it, the
 // client hears of it, in its turn.
 func (t *transport) publish(p *ably.ProtocolMessage) error {
-	k, ok := t.acks.begin(p.MsgSerial, max(len(p.Messages), len(p.Presence)))
+	o, ok := t.acks.begin(p.MsgSerial, max(len(p.Messages), len(p.Presence)))
 	if !ok {
 		return t.flooded()
 	}
-	then := func(at hub.Position, err error) {
-		var info *ably.ErrorInfo
-		if err != nil {
-			info = lexicon.Refusal(err)
-		}
-		t.acks.answer(k, at, info)
-	}
-	var info *ably.ErrorInfo
-	var err error
-	base := string(strconv.AppendInt(append(append(make([]byte, 0, 64), t.state.conn.ID()...), ':'), p.MsgSerial, 10))
-	switch p.Action {
-	case ably.ActionMessage:
-		if info = t.mayPublish(p); info == nil {
-			err = t.state.conn.Publish(hub.Publication{Channel: p.Channel, Base: base, Messages: lexicon.Messages(p.Messages)}, then)
-		}
-	case ably.ActionPresence:
-		if info = t.mayBePresent(p); info == nil {
-			err = t.state.conn.Present(p.Channel, base, lexicon.PresenceMessages(p.Presence), then)
-		}
-	case ably.ActionAnnotation:
-		info = ably.Errorf(ably.MutationDisabled, "annotations need them")
-	default:
-		info = ably.Errorf(ably.BadRequest, "objects are not supported")
-	}
-	if err != nil {
-		info = lexicon.Refusal(err)
-	}
+	info := t.tryPublish(p, o)
 	if info == nil {
 		return nil
 	}
-	t.acks.answer(k, 0, info)
+	o.refuse(info)
 	if info.Code == ably.ConnectionRateLimited && t.floods(len(p.Messages)+len(p.Presence)) {
 		return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Err(ably.ConnectionFlooded)})
+	}
+	return nil
+}
+
+// tryPublish publishes. It returns why that is refused, or nil: then o is told.
+func (t *transport) tryPublish(p *ably.ProtocolMessage, o *owed) *ably.ErrorInfo {
+	var err error
+	switch p.Action {
+	case ably.ActionMessage:
+		to, info := t.mayPublish(p)
+		if info != nil {
+			return info
+		}
+		list := lexicon.AppendMessages(to.room[:0], p.Messages)
+		err = t.state.conn.Publish(hub.Publication{Channel: to.hub, Number: p.MsgSerial, Messages: list, Time: t.time()}, o.then)
+		to.room[0] = hub.Message{} // The hub keeps no list.
+	case ably.ActionPresence:
+		if info := t.mayBePresent(p); info != nil {
+			return info
+		}
+		base := t.state.conn.ID() + ":" + strconv.FormatInt(p.MsgSerial, 10)
+		err = t.state.conn.Present(p.Channel, base, lexicon.PresenceMessages(p.Presence), o.then)
+	case ably.ActionAnnotation:
+		return ably.Errorf(ably.MutationDisabled, "annotations need them")
+	default:
+		return ably.Errorf(ably.BadRequest, "objects are not supported")
+	}
+	if err != nil {
+		return lexicon.Refusal(err)
 	}
 	return nil
 }
@@ -71,41 +74,62 @@ func (t *transport) flooded() error {
 	return t.finish(&ably.ProtocolMessage{Action: ably.ActionDisconnected, Error: ably.Err(ably.ConnectionFlooded)})
 }
 
-// mayPublish tells why the client may not, or nil. It completes the messages
-// with who it is.
-func (t *transport) mayPublish(p *ably.ProtocolMessage) *ably.ErrorInfo {
-	g := t.grant.Load()
-	name, info := ably.ParseChannelName(p.Channel)
-	if info != nil {
-		return info
+// An aim is where a client may publish to: it says one name again and again.
+type aim struct {
+	grant *Grant // The one that lets it.
+	said  string
+	hub   string // As the hub says it.
+	room  [1]hub.Message
+}
+
+// aimed returns the aim of a client that may publish to a channel by its grant, or
+// why it may not.
+func (t *transport) aimed(g *Grant, said string) (*aim, *ably.ErrorInfo) {
+	if a := t.aim; a != nil && a.grant == g && a.said == said {
+		return a, nil
 	}
-	if !g.may("publish", name.Name) {
-		return ably.Err(ably.NotPermitted)
+	name, info := ably.ParseChannelName(said)
+	switch {
+	case info != nil:
+		return nil, info
+	case !g.may("publish", name.Name):
+		return nil, ably.Err(ably.NotPermitted)
+	}
+	t.aim = &aim{grant: g, said: said, hub: name.Name}
+	return t.aim, nil
+}
+
+// mayPublish returns where to, or why the client may not. It completes the messages
+// with who it is.
+func (t *transport) mayPublish(p *ably.ProtocolMessage) (*aim, *ably.ErrorInfo) {
+	g := t.grant.Load()
+	to, info := t.aimed(g, p.Channel)
+	if info != nil {
+		return nil, info
 	}
 	if c := t.channels[p.Channel]; c != nil && !c.asked.Has(ably.ModePublish) {
-		return ably.Err(ably.ModeMissing)
+		return nil, ably.Err(ably.ModeMissing)
 	}
 	if p.Params["_forceNack"] == "true" {
-		return ably.Err(ably.ForcedNack)
+		return nil, ably.Err(ably.ForcedNack)
 	}
 	if info := p.Check(); info != nil {
-		return info
+		return nil, info
 	}
 	if len(p.Messages) == 0 {
-		return ably.Err(ably.BadMessage)
+		return nil, ably.Err(ably.BadMessage)
 	}
 	for _, m := range p.Messages {
 		id, info := g.clientID(m.ClientID)
 		if info != nil {
-			return info
+			return nil, info
 		}
-		m.ClientID, m.Extras = id, g.claimed(m.Extras, name.Name)
+		m.ClientID, m.Extras = id, g.claimed(m.Extras, to.hub)
 	}
-	if !g.within(&t.state.rates, name.Name, len(p.Messages)) {
-		return ably.Err(ably.ConnectionRateLimited)
+	if !g.within(&t.state.rates, to.hub, len(p.Messages)) {
+		return nil, ably.Err(ably.ConnectionRateLimited)
 	}
-	p.Channel = name.Name
-	return nil
+	return to, nil
 }
 
 // mayBePresent is mayPublish for presence, which has to be somebody's.

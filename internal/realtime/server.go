@@ -49,6 +49,7 @@ func (s *Server) Close() {
 	}
 	s.mu.Unlock()
 	s.wg.Wait()
+	s.writers.close()
 	s.mu.Lock()
 	var states []*state
 	for _, st := range s.states {

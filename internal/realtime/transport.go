@@ -38,9 +38,11 @@ type transport struct {
 	// Guarded by turn.
 	in        inbox
 	channels  map[string]*channel
-	published bool // In what was read last.
-	over      bool // Nothing more is done that the client says.
-	deaf      bool // Nor is it looked at.
+	aim       *aim      // Where it publishes to, as far as that is known.
+	now       time.Time // When what is done was read. Zero: long ago, perhaps.
+	published bool      // In what was read last.
+	over      bool      // Nothing more is done that the client says.
+	deaf      bool      // Nor is it looked at.
 
 	tmu sync.Mutex
 	// Guarded by tmu.
@@ -62,7 +64,7 @@ func newTransport(ctx context.Context, s *Server, conn net.Conn, answer []byte, 
 // send queues a protocol message.
 func (t *transport) send(p *ably.ProtocolMessage) {
 	t.server.refused(p)
-	t.out.send(frame(t.set.format, p))
+	t.out.sendAs(func(b []byte) []byte { return appendMessage(b, t.set.format, p) })
 }
 
 // finish queues the last protocol message, and closes.
@@ -145,7 +147,6 @@ type reader struct{ t *transport }
 
 // Write takes bytes. It keeps none of p.
 func (r reader) Write(p []byte) (int, error) {
-	r.t.heard.Store(time.Now().UnixNano())
 	n, err := r.t.hear(p)
 	if n == len(p) {
 		r.t.out.calm() // Nobody waits for the turn meanwhile: the client could have less taken from it late.
@@ -158,6 +159,8 @@ func (t *transport) hear(p []byte) (int, error) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
 	defer t.acks.release()
+	t.now = time.Now()
+	t.heard.Store(t.now.UnixNano())
 	if t.deaf {
 		return len(p), nil
 	}
@@ -227,6 +230,14 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 	return err
 }
 
+// time is when what is done was read: one look at the clock does for all of it.
+func (t *transport) time() time.Time {
+	if t.now.IsZero() {
+		t.now = time.Now()
+	}
+	return t.now
+}
+
 // said are protocol messages of clients, which are empty.
 var said = sync.Pool{New: func() any { return new(ably.ProtocolMessage) }}
 
@@ -242,6 +253,7 @@ func (t *transport) format(op ws.OpCode) ably.Format {
 func (t *transport) handle(p *ably.ProtocolMessage) error {
 	if !p.Action.NeedsAck() {
 		t.acks.release()
+		t.now = time.Time{} // It may take long.
 	}
 	switch p.Action {
 	case ably.ActionHeartbeat:

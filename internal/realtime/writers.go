@@ -10,29 +10,35 @@ import (
 const stuckAfter = 2 * time.Millisecond
 
 // writers write to clients, one after the other. They are as many as run at one
-// time: a goroutine for each client that something is for would have its stack
-// to make and to grow, for every message. Where all of them are stuck in writes,
-// they count no more, until they are not, and as many again take their places: so
-// a thousand clients that take nothing hold up others for a few ticks.
+// time, and rest where nobody waits: a goroutine that is new has its stack to make
+// and to grow. Where all of them are stuck in writes, they count no more, until they
+// are not, and as many again take their places: so a thousand clients that take
+// nothing hold up others for a few ticks.
 type writers struct {
-	most  int // How many write, beside those that are stuck.
+	most  int // How many write, beside those that are stuck, or rest.
 	timer *time.Timer
+	wg    sync.WaitGroup // Of those that write or rest.
+	more  sync.Cond      // One that rests is to write, or all are to end; its lock is mu.
 
 	mu sync.Mutex
 	// Guarded by mu.
 	first   *outbox // Of those that wait, the oldest; each has the one behind it.
 	last    *outbox
 	waiting int
-	working int
+	resting int
+	working int    // All others that there are.
+	writing int    // Of these.
 	stuck   int    // Of these.
 	taken   uint64 // How many were taken from those that wait.
 	seen    uint64 // Of these, when it was last looked.
 	lost    uint64 // Whoever has one up to this is among the stuck.
 	watched bool   // The timer runs.
+	closed  bool
 }
 
 func newWriters() *writers {
 	w := &writers{most: runtime.GOMAXPROCS(0)}
+	w.more.L = &w.mu
 	w.timer = time.AfterFunc(time.Hour, w.watch)
 	w.timer.Stop()
 	return w
@@ -62,37 +68,58 @@ func (w *writers) add(o *outbox) {
 // begin has one more write. Callers hold mu.
 func (w *writers) begin() {
 	w.working++
-	go w.work()
+	if w.resting > 0 {
+		w.resting--
+		w.more.Signal()
+		return
+	}
+	w.wg.Go(w.work)
 }
 
-// rooms are what is written from.
-var rooms = sync.Pool{New: func() any { return new([]byte) }}
+// close ends those that rest. Nobody may wait, or come.
+func (w *writers) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.working += w.resting
+	w.resting = 0
+	w.more.Broadcast()
+	w.mu.Unlock()
+	w.wg.Wait()
+}
 
-// work writes as long as anybody waits.
+// work writes whenever anybody waits.
 func (w *writers) work() {
-	room, _ := rooms.Get().(*[]byte)
-	defer rooms.Put(room)
+	d := new(desk)
 	for o, turn := w.next(0); o != nil; o, turn = w.next(turn) {
-		*room = o.write(*room)
+		o.write(d)
 	}
 }
 
-// next returns whom to write to after a turn, or nil: nobody waits.
+// next returns whom to write to after a turn. It waits where nobody waits to be
+// written to, and returns nil where one more that rests is too many.
 func (w *writers) next(after uint64) (o *outbox, turn uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if after > 0 && after <= w.lost {
-		w.stuck--
+	if after > 0 {
+		w.writing--
+		if after <= w.lost {
+			w.stuck--
+		}
 	}
-	if w.waiting == 0 {
+	for w.waiting == 0 {
 		w.working--
-		return nil, 0
+		if w.closed || w.resting >= w.most {
+			return nil, 0
+		}
+		w.resting++
+		w.more.Wait() // Whoever ends it counts again.
 	}
 	o = w.first
 	if w.first, o.behind = o.behind, nil; w.first == nil {
 		w.last = nil
 	}
 	w.waiting--
+	w.writing++
 	w.taken++
 	return o, w.taken
 }
@@ -105,8 +132,8 @@ func (w *writers) watch() {
 		return
 	}
 	if w.taken == w.seen {
-		w.stuck, w.lost = w.working, w.taken
-		for range min(w.working, w.waiting) {
+		w.stuck, w.lost = w.writing, w.taken
+		for range min(w.stuck, w.waiting) - (w.working - w.writing) { // Who has yet to begin is not stuck.
 			w.begin()
 		}
 	}
