@@ -35,6 +35,9 @@ var law = []rule{
 	}},
 	// Reading without a buffer while nothing comes: for Guard and tunnel.
 	{pkg: "internal/pump"},
+	// Heads of HTTP messages that are plain: no I/O, so that it can be fuzzed beside
+	// net/http.
+	{pkg: "internal/head", never: []string{"net", "os"}},
 	// For users' tests: it may need what the library needs.
 	{pkg: "ushertest", ours: []string{"."}, modules: []string{"github.com/go-jose/go-jose/v4"}},
 
@@ -63,7 +66,7 @@ var law = []rule{
 	{pkg: "internal/config", ours: []string{"."}, modules: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema"}},
 
 	// Gateway and issuer do not know the hub, nor each other.
-	{pkg: "internal/gateway", ours: []string{".", "internal/observe", "internal/pump"}, modules: []string{
+	{pkg: "internal/gateway", ours: []string{".", "internal/head", "internal/observe", "internal/pump"}, modules: []string{
 		"github.com/gobwas/ws", "github.com/go-jose/go-jose/v4", // The latter signs who it is for the backend.
 	}},
 	{pkg: "internal/issuer", ours: []string{".", "internal/observe"}, modules: []string{"github.com/go-jose/go-jose/v4"}},
