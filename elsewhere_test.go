@@ -19,17 +19,15 @@ type aside func(ctx context.Context, c net.Conn)
 func (aside) ServesElsewhere() {}
 
 func (h aside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := w.Header()
-	answer.Set("Upgrade", "websocket")
-	answer.Set("Connection", "Upgrade")
-	answer.Set("X-Answer", "aside")
 	var c net.Conn
 	var err error
 	if guarded, ok := w.(interface {
-		Switch(h http.Header) (net.Conn, error)
+		Switch(head []byte) (net.Conn, error)
 	}); ok {
-		c, err = guarded.Switch(answer)
+		c, err = guarded.Switch([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Answer: aside\r\n\r\n"))
 	} else { // After a first message.
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
 		w.WriteHeader(http.StatusSwitchingProtocols)
 		c, _, err = http.NewResponseController(w).Hijack()
 	}

@@ -2,11 +2,9 @@ package usher
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -84,24 +82,17 @@ func (w *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return c, buf, nil
 }
 
-// Switch answers with a 101 that has these headers, and takes the connection
-// over. It is what WriteHeader and Hijack do for handlers that know of it: the
-// gateway. net/http needs twice the stack to write a head.
-func (w *upgradeWriter) Switch(h http.Header) (net.Conn, error) {
+// Switch answers with the head of a 101, with its empty line, and takes the
+// connection over. It is what WriteHeader and Hijack do for handlers that know of
+// it: the gateway. net/http needs twice the stack to write a head.
+func (w *upgradeWriter) Switch(head []byte) (net.Conn, error) {
 	c, _, err := hijack(w.ResponseWriter)
 	if err != nil {
 		return nil, err
 	}
-	head := heads.Get().(*bytes.Buffer)
-	defer heads.Put(head)
-	head.Reset()
-	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	if err = h.Write(head); err == nil {
-		head.WriteString("\r\n")
-		_ = c.raw.SetWriteDeadline(time.Now().Add(lingerTime)) // Nobody could end it yet.
-		_, err = c.raw.Write(head.Bytes())
-		_ = c.raw.SetWriteDeadline(time.Time{})
-	}
+	_ = c.raw.SetWriteDeadline(time.Now().Add(lingerTime)) // Nobody could end it yet.
+	_, err = c.raw.Write(head)
+	_ = c.raw.SetWriteDeadline(time.Time{})
 	if err == nil {
 		err = w.take(c)
 	} else {
@@ -109,8 +100,6 @@ func (w *upgradeWriter) Switch(h http.Header) (net.Conn, error) {
 	}
 	return c, err
 }
-
-var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // take gives the lease the connection.
 func (w *upgradeWriter) take(c *conn) error {

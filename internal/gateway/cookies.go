@@ -9,17 +9,22 @@ import (
 // stripCookies takes the cookies of these names out of h. The others stay byte
 // for byte: servers differ in what they take for a cookie.
 func stripCookies(h http.Header, names []string) {
-	var lines []string
-	for _, line := range h["Cookie"] {
-		if kept := withoutCookies(line, names); kept != "" {
-			lines = append(lines, kept)
+	if lines := keptCookies(h["Cookie"], names); len(lines) > 0 {
+		h["Cookie"] = lines
+	} else {
+		delete(h, "Cookie")
+	}
+}
+
+// keptCookies returns lines of Cookie without the cookies of these names.
+func keptCookies(lines, names []string) []string {
+	var kept []string
+	for _, line := range lines {
+		if line = withoutCookies(line, names); line != "" {
+			kept = append(kept, line)
 		}
 	}
-	if len(lines) == 0 {
-		delete(h, "Cookie")
-		return
-	}
-	h["Cookie"] = lines
+	return kept
 }
 
 // withoutCookies returns a line of Cookie without those of these names.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // RFC 6455 §4.2.2 wants SHA-1; it proves nothing.
 	"encoding/base64"
@@ -10,12 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/usher-ws/usher"
+	"github.com/usher-ws/usher/internal/head"
 )
 
 const (
@@ -25,143 +26,106 @@ const (
 	maxInterim = 5
 )
 
-// errAnswer: the upstream did not answer as a WebSocket server does. Nothing is
-// tunneled to it.
-var errAnswer = errors.New("upstream's answer is no WebSocket handshake")
-
-// An upstreamConn is a connection to an upstream that has switched protocols.
-type upstreamConn struct {
-	net.Conn
-	// early is what came behind the head of the answer.
-	early []byte
-	// answer is the head of the answer, as the client may see it.
-	answer http.Header
-}
-
-// shake makes the WebSocket handshake (RFC 6455 §4.1) on c for the request out,
-// whose header has what the client offers, within timeout.
-func shake(c net.Conn, out *http.Request, timeout time.Duration) (*upstreamConn, error) {
-	var nonce [16]byte
-	if _, err := rand.Read(nonce[:]); err != nil {
-		return nil, err
-	}
-	key := base64.StdEncoding.EncodeToString(nonce[:])
-	h := out.Header
-	h["Connection"] = []string{"Upgrade"}
-	h["Upgrade"] = []string{"websocket"}
-	h["Sec-Websocket-Key"] = []string{key}
-	h["Sec-Websocket-Version"] = []string{"13"}
-	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
-		return nil, err
-	}
-	g := greetings.Get().(*greeting)
-	defer g.over()
-	if err := g.write(c, out); err != nil {
-		return nil, fmt.Errorf("%w: write handshake: %w", usher.ErrUnavailable, err)
-	}
-	rd := g.read(c)
-	res, err := readAnswer(rd, out) //nolint:bodyclose // A 101 has none; any other may not end, and is cut with its connection.
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", usher.ErrUnavailable, err)
-	}
-	if err := checkAnswer(res, key, out.Header); err != nil {
-		return nil, err
-	}
-	early, err := rd.Peek(rd.Buffered())
-	if err != nil {
-		return nil, err
-	}
-	return &upstreamConn{Conn: c, early: slices.Clone(early), answer: res.Header}, c.SetDeadline(time.Time{})
-}
-
-// A greeting has the buffers of a handshake, which are used again.
+// A greeting is what a handshake with an upstream is made with. It is used again.
 type greeting struct {
-	wr      *bufio.Writer
-	rd      *bufio.Reader
-	limited io.LimitedReader
+	out   text // What is written: the request, and then the answer to the client.
+	key   string
+	offer offer
+
+	in     [4 << 10]byte
+	answer answer
+	early  []byte // What came behind the head of the answer.
 }
 
-var greetings = sync.Pool{New: func() any {
-	return &greeting{wr: bufio.NewWriterSize(nil, 4<<10), rd: bufio.NewReaderSize(nil, 4<<10)}
-}}
+var greetings = sync.Pool{New: func() any { return new(greeting) }}
 
-func (g *greeting) write(c net.Conn, out *http.Request) error {
-	g.wr.Reset(c)
-	if err := out.Write(g.wr); err != nil {
-		return err
-	}
-	return g.wr.Flush()
-}
-
-func (g *greeting) read(c net.Conn) *bufio.Reader {
-	g.limited = io.LimitedReader{R: c, N: maxHead}
-	g.rd.Reset(&g.limited)
-	return g.rd
-}
-
-// over gives the buffers back. What the answer said was copied out of them.
+// over gives g back. Nothing of it may be in use any more.
 func (g *greeting) over() {
-	g.wr.Reset(nil)
-	g.rd.Reset(nil)
-	g.limited.R = nil
+	clear(g.answer.fields[:cap(g.answer.fields)])
+	g.out, g.key, g.offer, g.early = g.out[:0], "", offer{}, nil
+	g.answer = answer{fields: g.answer.fields[:0]}
 	greetings.Put(g)
 }
 
-// readAnswer reads the head of the final answer.
-func readAnswer(rd *bufio.Reader, out *http.Request) (*http.Response, error) {
-	for range maxInterim {
-		res, err := http.ReadResponse(rd, out)
+// newKey returns a Sec-WebSocket-Key (RFC 6455 §4.1).
+func newKey() string {
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // It does not fail (see its documentation).
+	return base64.StdEncoding.EncodeToString(nonce[:])
+}
+
+// shake makes the handshake whose request is in g.out on c, within timeout.
+func (g *greeting) shake(c net.Conn, timeout time.Duration) error {
+	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	if _, err := c.Write(g.out); err != nil {
+		return fmt.Errorf("%w: write handshake: %w", usher.ErrUnavailable, err)
+	}
+	if err := g.read(c); err != nil {
+		return fmt.Errorf("%w: read answer: %w", usher.ErrUnavailable, err)
+	}
+	if err := g.answer.check(g.key, g.offer); err != nil {
+		return err
+	}
+	return c.SetDeadline(time.Time{})
+}
+
+// read reads the head of the answer. One that is a plain 101 and comes at once is
+// read where it is, all others by net/http.
+func (g *greeting) read(c net.Conn) error {
+	var rest io.Reader = c
+	n := 0
+	for n < len(g.in) {
+		m, err := c.Read(g.in[n:])
+		n += m
+		if size := head.Size(g.in[:n]); size > 0 {
+			if g.answer.isPlain(string(g.in[:size])) {
+				g.early = g.in[size:n]
+				return nil
+			}
+			break
+		}
 		if err != nil {
-			return nil, fmt.Errorf("read answer: %w", err)
+			rest = broken{err}
+			break
+		}
+	}
+	rd := bufio.NewReader(io.LimitReader(io.MultiReader(bytes.NewReader(g.in[:n]), rest), maxHead))
+	res, err := readAnswer(rd) //nolint:bodyclose // A 101 has none; any other may not end, and is cut with its connection.
+	if err != nil {
+		return err
+	}
+	g.answer.take(res)
+	g.early, err = rd.Peek(rd.Buffered())
+	return err
+}
+
+// A broken reader fails as one has before.
+type broken struct{ err error }
+
+// Read fails.
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
+
+// readAnswer reads the head of the final answer.
+func readAnswer(rd *bufio.Reader) (*http.Response, error) {
+	for range maxInterim {
+		res, err := http.ReadResponse(rd, nil)
+		if err != nil {
+			return nil, err
 		}
 		if res.StatusCode/100 != 1 || res.StatusCode == http.StatusSwitchingProtocols {
 			return res, nil
 		}
 	}
-	return nil, errors.New("read answer: too many interim answers")
+	return nil, errors.New("too many interim answers")
 }
 
-// An answerError is an upstream's refusal of the handshake.
-type answerError struct{ status int }
-
-func (e *answerError) Error() string { return fmt.Sprintf("upstream answered %d", e.status) }
-
-// checkAnswer holds the answer against RFC 6455 §4.1 and what was offered.
-func checkAnswer(res *http.Response, key string, offer http.Header) error {
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		return &answerError{res.StatusCode}
-	}
-	h := res.Header
-	_, length := h["Content-Length"]
-	upgrade, accept := h["Upgrade"], h["Sec-Websocket-Accept"]
-	switch {
-	case res.ProtoMajor != 1 || res.ProtoMinor != 1:
-		return fmt.Errorf("%w: not HTTP/1.1", errAnswer)
-	case len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket"):
-		return fmt.Errorf("%w: no Upgrade: websocket", errAnswer)
-	case !slices.ContainsFunc(items(h["Connection"]), func(s string) bool { return strings.EqualFold(s, "upgrade") }):
-		return fmt.Errorf("%w: no Connection: Upgrade", errAnswer)
-	case len(accept) != 1 || accept[0] != acceptFor(key):
-		return fmt.Errorf("%w: missing or wrong Sec-WebSocket-Accept", errAnswer)
-	case length || len(res.TransferEncoding) > 0: // RFC 9110 §8.6, RFC 9112 §6.1
-		return fmt.Errorf("%w: a 101 with a body", errAnswer)
-	}
-	selected := h["Sec-Websocket-Protocol"]
-	if len(selected) > 1 || len(selected) == 1 && !slices.Contains(items(offer["Sec-Websocket-Protocol"]), selected[0]) {
-		return fmt.Errorf("%w: a subprotocol that was not offered", errAnswer)
-	}
-	offered, chosen := extensionNames(offer["Sec-Websocket-Extensions"]), extensionNames(h["Sec-Websocket-Extensions"])
-	for i, name := range chosen {
-		if !slices.Contains(offered, name) || slices.Contains(chosen[:i], name) {
-			return fmt.Errorf("%w: an extension that was not offered, or twice", errAnswer)
-		}
-	}
-	return nil
-}
-
-func acceptFor(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // See the import.
-	return base64.StdEncoding.EncodeToString(sum[:])
+// appendAccept appends the Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2).
+func appendAccept(b []byte, key string) []byte {
+	var room [64]byte
+	sum := sha1.Sum(append(append(room[:0], key...), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...)) //nolint:gosec // See the import.
+	return base64.StdEncoding.AppendEncode(b, sum[:])
 }
 
 // items splits comma-separated values.

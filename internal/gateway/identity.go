@@ -94,11 +94,23 @@ type Identity struct {
 	Signer *Signer
 }
 
-// apply sets the headers for the upstream, over whatever is there.
-func (i *Identity) apply(h http.Header, id *usher.Identity, t *Target) error {
+// canonical returns i with the names of its headers as net/http writes them.
+func (i *Identity) canonical() Identity {
+	c := Identity{Headers: make(map[string]string, len(i.Headers)), Signer: i.Signer}
+	for name, claim := range i.Headers {
+		c.Headers[http.CanonicalHeaderKey(name)] = claim
+	}
+	if i.JWT != "" {
+		c.JWT = http.CanonicalHeaderKey(i.JWT)
+	}
+	return c
+}
+
+// tell calls set with the headers for the upstream.
+func (i *Identity) tell(id *usher.Identity, t *Target, set func(name, value string)) error {
 	for name, claim := range i.Headers {
 		if value, ok := claimText(id, claim); ok {
-			h.Set(name, value)
+			set(name, value)
 		}
 	}
 	if i.JWT == "" {
@@ -108,7 +120,7 @@ func (i *Identity) apply(h http.Header, id *usher.Identity, t *Target) error {
 	if err != nil {
 		return err
 	}
-	h.Set(i.JWT, token)
+	set(i.JWT, token)
 	return nil
 }
 

@@ -165,25 +165,35 @@ func TestAnswersBounded(t *testing.T) {
 	}
 }
 
-// What is correct is not refused for being unusual.
+// What is correct is not refused for being unusual, and what comes behind it
+// passes.
 func TestAnswersTaken(t *testing.T) {
 	tests := []struct{ name, before, upgrade, line string }{
 		{"interim answers first", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", "websocket", "X: y"},
 		{"case", "", "WebSocket", "X: y"},
 		{"subprotocol", "", "websocket", "Sec-WebSocket-Protocol: chat.v2"},
 		{"extension", "", "websocket", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10"},
+		{"a long head", "", "websocket", "X: " + strings.Repeat("y", 10_000)},
+		{"a folded line", "", "websocket", "Y: z\r\n folded\r\nX: y"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := raw(t, func(c net.Conn, head string) {
 				answer := strings.Replace(switched(head, tt.line), "Upgrade: websocket", "Upgrade: "+tt.upgrade, 1)
-				_, _ = io.WriteString(c, tt.before+answer)
+				half := len(tt.before+answer) - 30
+				_, _ = io.WriteString(c, (tt.before + answer)[:half])
+				time.Sleep(time.Millisecond) // Mostly it is then read in two pieces.
+				_, _ = io.WriteString(c, (tt.before + answer)[half:]+"\x81\x02hi")
+				_, _ = io.Copy(io.Discard, c)
 			})
 			g := open(t, target(t, "ws://"+b.addr))
-			_, res := connect(t, g.addr, "/chat", "Sec-WebSocket-Protocol: chat, chat.v2", "Sec-WebSocket-Extensions: permessage-deflate")
-			name, want, _ := strings.Cut(tt.line, ": ")
+			p, res := connect(t, g.addr, "/chat", "Sec-WebSocket-Protocol: chat, chat.v2", "Sec-WebSocket-Extensions: permessage-deflate")
+			name, want, _ := strings.Cut(tt.line[strings.LastIndexByte(tt.line, '\n')+1:], ": ")
 			if got := res.Header.Get(name); got != want {
 				t.Errorf("got %s: %q, want %q", name, got, want)
+			}
+			if f := p.receive(); string(f.Payload) != "hi" {
+				t.Errorf("got the frame %q, want what came behind the answer", f.Payload)
 			}
 		})
 	}

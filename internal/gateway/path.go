@@ -69,23 +69,36 @@ func (rule pathRule) tail(u *url.URL) (string, error) {
 	return tail, nil
 }
 
-// joinURL returns base with tail, which is escaped, and the query joined to it.
-func joinURL(base *url.URL, tail, query string) *url.URL {
-	path := base.EscapedPath()
+// join returns base with tail, which is escaped, and the query joined to it: the
+// path, and the query with its question mark if there is one.
+func join(base *url.URL, tail, query string) (path, whole string) {
+	path = base.EscapedPath()
 	if tail != "" {
 		path = strings.TrimSuffix(path, "/") + "/" + tail
 	}
 	if path == "" {
 		path = "/"
 	}
+	switch {
+	case base.RawQuery == "" && query == "":
+		if base.ForceQuery {
+			return path, "?"
+		}
+		return path, ""
+	case base.RawQuery == "" || query == "":
+		return path, "?" + base.RawQuery + query
+	}
+	return path, "?" + base.RawQuery + "&" + query
+}
+
+// joinURL is join to a URL.
+func joinURL(base *url.URL, tail, query string) *url.URL {
+	path, query := join(base, tail, query)
 	u := *base
 	u.RawPath = path
 	if unescaped, err := url.PathUnescape(path); err == nil {
 		u.Path = unescaped
 	}
-	if query != "" && u.RawQuery != "" {
-		u.RawQuery += "&"
-	}
-	u.RawQuery += query
+	u.RawQuery = strings.TrimPrefix(query, "?")
 	return &u
 }

@@ -78,14 +78,13 @@ func piped(t testing.TB, route Route) *pipe {
 	}}
 	route.Guard = guard
 	h := guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		up := &upstreamConn{Conn: serverConn, answer: http.Header{}}
-		defer up.Close()
-		client, err := b.answer(w, r, up)
+		defer serverConn.Close()
+		client, err := b.passOn(w, r, &greeting{})
 		if err != nil {
 			t.Errorf("answer the client: %v", err)
 			return
 		}
-		b.carry(b.newTunnel(r.Context(), client, up, func() {}), up.early, func() {})
+		b.carry(b.newTunnel(r.Context(), client, serverConn, func() {}, nil), nil, func() {})
 	}))
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET / HTTP/1.1\r\nHost: example.com\r\n" +
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"time"
 
 	"github.com/usher-ws/usher"
@@ -65,17 +67,16 @@ type Route struct {
 
 // Handler returns the route's handler, to stand behind its Guard.
 func (rt *Route) Handler() http.Handler {
-	names := make([]string, 0, len(rt.Identity.Headers)+len(rt.UpstreamHeaders)+1)
-	for name := range rt.Identity.Headers {
-		names = append(names, name)
+	b := &behind{Route: rt, path: newPathRule(rt.Pattern), identity: rt.Identity.canonical(), fixed: make(http.Header)}
+	names := slices.Collect(maps.Keys(b.identity.Headers))
+	for name, values := range rt.UpstreamHeaders {
+		name = http.CanonicalHeaderKey(name)
+		names, b.fixed[name] = append(names, name), values
 	}
-	for name := range rt.UpstreamHeaders {
-		names = append(names, name)
+	if b.identity.JWT != "" {
+		names = append(names, b.identity.JWT)
 	}
-	if rt.Identity.JWT != "" {
-		names = append(names, rt.Identity.JWT)
-	}
-	b := &behind{Route: rt, own: newOwnNames(names...), path: newPathRule(rt.Pattern)}
+	b.own = newOwnNames(names...)
 	b.proxy = &httputil.ReverseProxy{
 		Rewrite: b.rewrite, Transport: b, FlushInterval: -1, ErrorHandler: b.proxyFailed,
 	}
@@ -86,9 +87,11 @@ func (rt *Route) Handler() http.Handler {
 // behind is a Route made ready.
 type behind struct {
 	*Route
-	own   ownNames
-	path  pathRule
-	proxy *httputil.ReverseProxy
+	own      ownNames
+	path     pathRule
+	identity Identity    // With canonical names, as is
+	fixed    http.Header // what UpstreamHeaders says.
+	proxy    *httputil.ReverseProxy
 }
 
 // log is the Guard's.
@@ -132,23 +135,25 @@ func (b *behind) headers(h http.Header, in *http.Request, t *Target) error {
 	stripHops(h)
 	b.own.strip(h)
 	stripCookies(h, b.Cookies)
+	err := b.say(in, t, h.Set)
+	maps.Copy(h, b.fixed)
+	return err
+}
+
+// say calls set with each header that is the gateway's own word about a request,
+// but for UpstreamHeaders.
+func (b *behind) say(in *http.Request, t *Target, set func(name, value string)) error {
 	addr, scheme := b.Guard.Client(in)
 	if addr.IsValid() {
-		h.Set("X-Forwarded-For", addr.Unmap().String())
+		set("X-Forwarded-For", addr.Unmap().String())
 	}
-	h.Set("X-Forwarded-Proto", scheme)
-	h.Set("X-Forwarded-Host", in.Host)
+	set("X-Forwarded-Proto", scheme)
+	set("X-Forwarded-Host", in.Host)
 	id, err := usher.FromContext(in.Context())
 	if err != nil {
 		return err
 	}
-	if err := b.Identity.apply(h, id, t); err != nil {
-		return err
-	}
-	for name, values := range b.UpstreamHeaders {
-		h[http.CanonicalHeaderKey(name)] = values
-	}
-	return nil
+	return b.identity.tell(id, t, set)
 }
 
 // host is the Host of a request to the upstream.

@@ -1,9 +1,9 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -54,29 +54,31 @@ func (b *behind) open(w http.ResponseWriter, r *http.Request, tail string) (t *t
 			release()
 		}
 	}()
-	out, err := b.handshake(r, target, tail)
-	if err != nil {
+	g := greetings.Get().(*greeting)
+	defer g.over()
+	g.key = newKey()
+	if g.offer, err = b.request(&g.out, r, target, tail, g.key); err != nil {
 		usher.Refuse(w, r, err)
 		return nil, nil
 	}
-	up, err := b.shake(r.Context(), c, out)
-	if err != nil {
+	if err = b.shake(r.Context(), c, g); err != nil {
 		badGateway(w, r, err)
 		return nil, nil
 	}
-	client, err := b.answer(w, r, up)
+	extensions := g.answer.extensions()
+	client, err := b.passOn(w, r, g)
 	if err != nil { // The client is gone, or its identity has ended just now.
 		goodbye(c)
 		return nil, nil
 	}
-	return b.newTunnel(r.Context(), client, up, release), up.early
+	return b.newTunnel(r.Context(), client, c, release, extensions), bytes.Clone(g.early)
 }
 
-// newTunnel returns a tunnel that calls release at its end.
-func (b *behind) newTunnel(ctx context.Context, client net.Conn, up *upstreamConn, release func()) *tunnel {
-	extensions := extensionNames(up.answer["Sec-Websocket-Extensions"])
+// newTunnel returns a tunnel that calls release at its end, for connections with
+// these extensions.
+func (b *behind) newTunnel(ctx context.Context, client, up net.Conn, release func(), extensions []string) *tunnel {
 	t := &tunnel{
-		ctx: ctx, client: client, up: up.Conn, release: release, log: b.log(), begun: time.Now(), idle: b.Idle,
+		ctx: ctx, client: client, up: up, release: release, log: b.log(), begun: time.Now(), idle: b.Idle,
 		fromClient: newChecker(ws.StateServerSide, extensions),
 		fromServer: newChecker(ws.StateClientSide, extensions),
 	}
@@ -108,37 +110,19 @@ func (b *behind) carry(t *tunnel, early []byte, closed func()) {
 	}
 }
 
-// handshake makes the request for the upstream out of the client's.
-func (b *behind) handshake(r *http.Request, t *Target, tail string) (*http.Request, error) {
-	// With room for what the gateway adds: a map that grows is made twice. The
-	// values are the client's own, which nobody changes.
-	h := make(http.Header, len(r.Header)+len(b.Identity.Headers)+len(b.UpstreamHeaders)+8)
-	maps.Copy(h, r.Header)
-	if err := b.headers(h, r, t); err != nil {
-		return nil, err
-	}
-	if _, ok := h["User-Agent"]; !ok {
-		h["User-Agent"] = []string{""} // Or Go's own would be written.
-	}
-	return &http.Request{
-		Method: http.MethodGet, URL: joinURL(t.base, tail, r.URL.RawQuery), Host: b.host(r), Header: h,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}, nil
-}
-
-// shake is the package's shake within the route's time, and only as long as
-// the client is there.
-func (b *behind) shake(ctx context.Context, c net.Conn, out *http.Request) (*upstreamConn, error) {
+// shake makes the handshake within the route's time, and only as long as the
+// client is there.
+func (b *behind) shake(ctx context.Context, c net.Conn, g *greeting) error {
 	timeout := b.HandshakeTimeout
 	if timeout <= 0 {
 		timeout = defaultHandshake
 	}
 	stop := afterEnd(ctx, func() { _ = c.Close() })
-	up, err := shake(c, out, timeout)
+	err := g.shake(c, timeout)
 	if !stop() {
-		return nil, errors.Join(usher.ErrUnavailable, context.Cause(ctx))
+		return errors.Join(usher.ErrUnavailable, context.Cause(ctx))
 	}
-	return up, err
+	return err
 }
 
 // afterEnd is [context.AfterFunc] without a context of its own, where ctx is that
@@ -148,25 +132,4 @@ func afterEnd(ctx context.Context, f func()) (stop func() bool) {
 		return c.AfterFunc(f)
 	}
 	return context.AfterFunc(ctx, f)
-}
-
-// answer gives the client the upstream's 101, without what was between the
-// upstream and the gateway.
-func (b *behind) answer(w http.ResponseWriter, r *http.Request, up *upstreamConn) (net.Conn, error) {
-	stripHops(up.answer)
-	if !b.AllowSetCookie {
-		delete(up.answer, "Set-Cookie")
-	}
-	h := w.Header()
-	maps.Copy(h, up.answer)
-	h["Upgrade"], h["Connection"] = []string{"websocket"}, []string{"Upgrade"}
-	h["Sec-Websocket-Accept"] = []string{acceptFor(r.Header.Get("Sec-Websocket-Key"))}
-	if guarded, ok := w.(interface {
-		Switch(h http.Header) (net.Conn, error)
-	}); ok {
-		return guarded.Switch(h)
-	}
-	w.WriteHeader(http.StatusSwitchingProtocols)
-	client, _, err := http.NewResponseController(w).Hijack()
-	return client, err
 }
