@@ -38,6 +38,10 @@ type Attaching struct {
 	Occupancy bool
 	// NoEcho leaves out what its own connection publishes.
 	NoEcho bool
+	// Stay is the connection's [Connection.Stay] of the transport that attaches: once
+	// that is lost, ErrLost refuses it, so that it cannot take the place of the next
+	// one's. Default: that of a connection that never was lost.
+	Stay int
 	// Waker is told when there is something to take. Required.
 	Waker Waker
 }

@@ -33,13 +33,12 @@ func (l *attachments) add(a *Attachment) (old *Attachment) {
 	return nil
 }
 
-// remove removes that to a channel, and returns it, or nil.
-func (l *attachments) remove(name string) *Attachment {
-	i, ok := l.find(name)
-	if !ok {
-		return nil
+// remove removes a, and reports whether it was there.
+func (l *attachments) remove(a *Attachment) bool {
+	i, ok := l.find(a.Channel())
+	if !ok || (*l)[i] != a {
+		return false
 	}
-	a := (*l)[i]
 	*l = slices.Delete(*l, i, i+1)
-	return a
+	return true
 }

@@ -45,7 +45,7 @@ func TestPublishReachesEveryCursor(t *testing.T) {
 	if got := echoed.texts(t); got != "[f]" || len(echoed.woken) != 1 {
 		t.Errorf("got %s and %d calls of the waker, want [f] and 1", got, len(echoed.woken))
 	}
-	one.Detach("chat")
+	one.Detach(one.Attachment("chat"))
 	if _, err := echoed.Take(t.Context(), nil, 1); err == nil {
 		t.Error("got no error after a detach")
 	}
@@ -236,7 +236,7 @@ func TestLimits(t *testing.T) {
 		two.Close()
 		third := connect(t, a)
 		attach(t, third, "other", hub.Attaching{})
-		third.Detach("other")
+		third.Detach(third.Attachment("other"))
 		attach(t, third, "one more", hub.Attaching{}) // Which takes the place of what nobody uses.
 		_, err = a.Publish(t.Context(), "", hub.Publication{Channel: "other", Messages: []hub.Message{{}}})
 		wantError(t, err, hub.ErrAllChannels)
@@ -254,7 +254,7 @@ func TestChannelsGiveWay(t *testing.T) {
 		for i := range 200 {
 			name := fmt.Sprint("greedy", i)
 			attach(t, greedy, name, hub.Attaching{})
-			greedy.Detach(name)
+			greedy.Detach(greedy.Attachment(name))
 			c := connect(t, a)
 			attach(t, c, fmt.Sprint("other", i), hub.Attaching{})
 			publish(t, c, "room", fmt.Sprint(i))
@@ -269,7 +269,6 @@ func TestChannelsGiveWay(t *testing.T) {
 		}
 		_, err := greedy.Attach(t.Context(), "one more", hub.Attaching{})
 		wantError(t, err, hub.ErrAllChannels)
-		greedy.Detach("greedy")
 		time.Sleep(time.Hour)
 		if names, err := a.Channels(t.Context(), "", "", 100); len(names) != 10 || err != nil {
 			t.Errorf("got %v, %v, want those that are held", names, err)
@@ -286,12 +285,12 @@ func TestAttachRate(t *testing.T) {
 		attached := func() (n int) {
 			for i := range 100 {
 				name := fmt.Sprint(i)
-				if _, err := c.Attach(t.Context(), name, hub.Attaching{Waker: &reader{woken: make(chan struct{}, 1)}}); err == nil {
+				if a, err := c.Attach(t.Context(), name, hub.Attaching{Waker: &reader{woken: make(chan struct{}, 1)}}); err == nil {
 					n++
+					c.Detach(a)
 				} else {
 					wantError(t, err, hub.ErrAttachRate)
 				}
-				c.Detach(name)
 			}
 			return n
 		}
@@ -337,8 +336,8 @@ func TestChannelsAreLetGo(t *testing.T) {
 		if got := list("", "", 10) + list("chat:", "", 1) + list("", "chat:b", 10); got != "[chat:a chat:b other][chat:a][other]" {
 			t.Errorf("got %s", got)
 		}
-		c.Detach("chat:a")
-		c.Detach("chat:b")
+		c.Detach(c.Attachment("chat:a"))
+		c.Detach(c.Attachment("chat:b"))
 		time.Sleep(3 * time.Minute)
 		if got := list("", "", 10); got != "[other]" {
 			t.Errorf("got %s, want what is in use only", got)

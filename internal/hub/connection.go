@@ -33,7 +33,7 @@ type Connection struct {
 	attached attachments
 	present  map[*channel]*notes
 	grace    *time.Timer // Runs while it is lost, for the last of losses.
-	losses   int
+	losses   int         // How often it was lost, which tells its stays apart.
 	closed   bool
 }
 
@@ -63,7 +63,7 @@ func (c *Connection) ID() string { return c.id }
 // Attach attaches to a channel. One that it is attached to it leaves first,
 // without its members.
 func (c *Connection) Attach(ctx context.Context, name string, o Attaching) (*Attachment, error) {
-	if err := c.mayAttach(name); err != nil {
+	if err := c.mayAttach(name, o.Stay); err != nil {
 		return nil, err
 	}
 	ch, err := c.app.opened(ctx, name)
@@ -76,10 +76,10 @@ func (c *Connection) Attach(ctx context.Context, name string, o Attaching) (*Att
 		return nil, err
 	}
 	c.mu.Lock()
-	if c.closed {
+	if err := c.stays(o.Stay); err != nil {
 		c.mu.Unlock()
 		a.leave()
-		return nil, ErrClosed
+		return nil, err
 	}
 	old := c.attached.add(a)
 	c.mu.Unlock()
@@ -89,13 +89,25 @@ func (c *Connection) Attach(ctx context.Context, name string, o Attaching) (*Att
 	return a, nil
 }
 
-func (c *Connection) mayAttach(name string) error {
-	limits := c.app.Limits()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// stays reports whether a stay goes on. Callers hold mu.
+func (c *Connection) stays(stay int) error {
 	switch {
 	case c.closed:
 		return ErrClosed
+	case c.losses != stay:
+		return ErrLost
+	}
+	return nil
+}
+
+func (c *Connection) mayAttach(name string, stay int) error {
+	limits := c.app.Limits()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.stays(stay); err != nil {
+		return err
+	}
+	switch {
 	case c.attached.to(name) == nil && exceeds(len(c.attached)+1, limits.Channels):
 		return ErrChannels
 	case limits.AttachRate <= 0:
@@ -123,19 +135,28 @@ func (c *Connection) Attachment(name string) *Attachment {
 	return c.attached.to(name)
 }
 
-// Detach detaches from a channel, which its members leave.
-func (c *Connection) Detach(name string) {
+// Detach detaches from a channel, which its members leave. Where another
+// attachment is in the place of a by now, it does nothing.
+func (c *Connection) Detach(a *Attachment) {
 	c.mu.Lock()
-	a := c.attached.remove(name)
+	is := c.attached.remove(a)
 	c.mu.Unlock()
-	if a != nil {
+	if is {
 		c.absent(a.channel)
 		a.leave()
 	}
 }
 
-// Lose says that the transport has gone. All attachments end; the members leave
-// unless Return comes within grace.
+// Stay is the stay of the transport that there is, for [Attaching].
+func (c *Connection) Stay() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.losses
+}
+
+// Lose says that the transport has gone, which ends its stay. All attachments
+// end, those too that are only on their way; the members leave unless Return comes
+// within grace.
 func (c *Connection) Lose(grace time.Duration) {
 	c.mu.Lock()
 	attached := c.attached

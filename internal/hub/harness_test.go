@@ -53,7 +53,7 @@ func connect(t *testing.T, a *hub.App) *hub.Connection {
 func attach(t *testing.T, c *hub.Connection, name string, o hub.Attaching) *reader {
 	t.Helper()
 	r := &reader{connection: c, woken: make(chan struct{}, 1)}
-	o.Waker = r
+	o.Waker, o.Stay = r, c.Stay()
 	if o.Modes == 0 {
 		o.Modes = everything
 	}

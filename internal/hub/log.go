@@ -75,4 +75,6 @@ var (
 	ErrNotAttached = errors.New("not attached to the channel")
 	// ErrClosed: the connection or the hub is.
 	ErrClosed = errors.New("closed")
+	// ErrLost: the transport that it is for has gone.
+	ErrLost = errors.New("the transport is lost")
 )

@@ -64,7 +64,7 @@ func TestPresence(t *testing.T) {
 	if got := own.now(t); len(got) != len(list) {
 		t.Errorf("got %d of its own events, want %d", len(got), len(list))
 	}
-	one.Detach("chat")
+	one.Detach(one.Attachment("chat"))
 	left := seen.now(t)
 	if got := fmt.Sprint(events(left)); got != "[3 you you's]" {
 		t.Fatalf("got %s after a detach, want that you left", got)
@@ -381,7 +381,7 @@ func TestMembersInFlight(t *testing.T) {
 	}
 	leave := func() {
 		for _, c := range connections {
-			c.Detach("chat")
+			c.Detach(c.Attachment("chat"))
 			attach(t, c, "chat", hub.Attaching{})
 		}
 		l.catchUp(false)

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,7 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 	o := c.rewind
 	o.Modes, o.Occupancy, o.NoEcho, o.Waker = hubModes(c.granted), c.metrics.Load() != 0, !t.set.echo, r
 	o.History = t.grant.Load().may("history", c.hub) // For this, too, is to read it.
+	o.Stay = t.stay
 	stale := false
 	if p.ChannelSerial != "" {
 		at, ok := hub.ParsePosition(p.ChannelSerial)
@@ -122,7 +124,10 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 	ctx, cancel := context.WithTimeout(t.ctx, attachTimeout)
 	defer cancel()
 	cursor, err := t.state.conn.Attach(ctx, c.hub, o)
-	if err != nil {
+	switch {
+	case errors.Is(err, hub.ErrLost): // To another transport. This one is about to be closed, and owes no answer.
+		return nil
+	case err != nil:
 		return lexicon.Refusal(err)
 	}
 	c.cursor = cursor
@@ -183,7 +188,7 @@ func (t *transport) detach(p *ably.ProtocolMessage) {
 func (t *transport) leave(c *channel) {
 	c.left.Store(true)
 	delete(t.channels, c.name)
-	t.state.conn.Detach(c.hub)
+	t.state.conn.Detach(c.cursor)
 }
 
 // take appends what a channel has to what is written, until that is large. It is

@@ -261,6 +261,14 @@ type client struct {
 // connect opens a WebSocket.
 func (s *site) connect(t *testing.T, query string, msgpack bool) *client {
 	t.Helper()
+	c, in := s.dial(t, query, msgpack)
+	go c.read(in)
+	return c
+}
+
+// dial opens a WebSocket from which nothing is read yet.
+func (s *site) dial(t *testing.T, query string, msgpack bool) (*client, io.Reader) {
+	t.Helper()
 	if msgpack {
 		query += "&format=msgpack"
 	}
@@ -277,9 +285,8 @@ func (s *site) connect(t *testing.T, query string, msgpack bool) *client {
 	if br != nil {
 		in = io.MultiReader(br, conn)
 	}
-	go c.read(in)
 	t.Cleanup(func() { _ = conn.Close() })
-	return c
+	return c, in
 }
 
 func (c *client) read(in io.Reader) {

@@ -134,7 +134,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	t := newTransport(r.Context(), s, conn, answer, set, st)
 	t.adopt(g)
-	if err := s.adopt(st, t, set.grace); err != nil {
+	if err := s.takeOver(st, t); err != nil {
 		_ = conn.Close()
 		return
 	}
@@ -147,8 +147,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if now, err := usher.FromContext(r.Context()); err != nil || now != id || s.reconsidered.Load() != before { // It was renewed meanwhile, or all were asked about.
 		t.reconsider()
 	}
-	t.key = st.newKey(set.resume)
 	t.connected(gone)
+	if !t.known {
+		t.out.send(ping) // Who has nothing to say is heard all the same.
+	}
 	t.tick()
 	go t.serve() // With a stack of its own, which has not grown.
 }

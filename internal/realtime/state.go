@@ -27,8 +27,9 @@ type state struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	clientID  string
-	keys      [2][sha256.Size]byte // The newest, and the one that was resumed by: the client may not have heard of the newest.
+	keys      [2][sha256.Size]byte // The newest, and the one that was resumed by, until the client is known to have the newest.
 	transport *transport           // Nil while there is none.
+	older     *time.Timer          // Closes the transport that had the connection before this one. Nil: none had, or this one is known.
 	grace     time.Duration
 	timer     *time.Timer // Runs while there is none.
 	over      bool
@@ -38,10 +39,8 @@ type state struct {
 const ofToken, ofRefusals = "token", "refusals"
 
 // newKey gives the connection a new key. It can be resumed by old still, which
-// it was resumed by, if it was.
+// it was resumed by, if it was. Callers hold mu.
 func (st *state) newKey(old string) string {
-	st.mu.Lock()
-	defer st.mu.Unlock()
 	secret := rand.Text()
 	if _, was, ok := strings.Cut(old, "!"); ok {
 		st.keys[1] = sha256.Sum256([]byte(was))
@@ -195,31 +194,6 @@ func (s *Server) begin(g *Grant) (*state, error) {
 	return st, nil
 }
 
-// adopt makes t the transport of a connection. One that it had is closed, without
-// a word.
-func (s *Server) adopt(st *state, t *transport, grace time.Duration) error {
-	st.mu.Lock()
-	if st.over {
-		st.mu.Unlock()
-		return hub.ErrClosed
-	}
-	old := st.transport
-	st.transport, st.grace = t, grace
-	if st.timer != nil {
-		st.timer.Stop()
-		st.timer = nil
-	}
-	s.mu.Lock()
-	s.adrift.remove(st)
-	s.mu.Unlock()
-	st.mu.Unlock()
-	if old != nil {
-		_ = old.conn.Close()
-		st.conn.Lose(grace) // Its cursors are over.
-	}
-	return st.conn.Return()
-}
-
 // lost is called when a transport is over, by itself. The state is kept for a
 // while, if it is not over too.
 func (s *Server) lost(st *state, t *transport) {
@@ -229,6 +203,7 @@ func (s *Server) lost(st *state, t *transport) {
 		return
 	}
 	st.transport = nil
+	st.dismiss()
 	st.conn.Lose(st.grace)
 	st.timer = time.AfterFunc(max(s.o.StateTTL, st.grace), func() { s.forget(st, nil) })
 	s.mu.Lock()
@@ -244,6 +219,7 @@ func (s *Server) forget(st *state, t *transport) {
 		return
 	}
 	st.over, st.transport = true, nil
+	st.dismiss()
 	if st.timer != nil {
 		st.timer.Stop()
 	}

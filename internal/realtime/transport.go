@@ -26,11 +26,14 @@ type transport struct {
 	set    settings
 	state  *state
 	key    string // By which the connection can be resumed.
+	stay   int    // Which of the connection's it is.
 	out    *outbox
 	acks   acks
 
 	grant atomic.Pointer[Grant]
 	heard atomic.Int64 // When the client last said anything, in nanoseconds since 1970.
+
+	answers atomic.Bool // It has answered a Ping.
 
 	// turn is held by the reader while it does what the client says, and by who
 	// changes what the client may do.
@@ -41,6 +44,7 @@ type transport struct {
 	aim       *aim      // Where it publishes to, as far as that is known.
 	now       time.Time // When what is done was read. Zero: long ago, perhaps.
 	published bool      // In what was read last.
+	known     bool      // The client is known to have the key.
 	over      bool      // Nothing more is done that the client says.
 	deaf      bool      // Nor is it looked at.
 
@@ -209,11 +213,18 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 			t.out.finish(normalClose)
 		}
 		return errOver
-	case t.over, op == ws.OpPong:
+	case t.over:
+		return nil
+	case op == ws.OpPong:
+		t.answers.Store(true)
 		return nil
 	case op == ws.OpPing:
 		t.out.send(control(ws.OpPong, payload))
 		return nil
+	}
+	if !t.known { // Nobody says anything before CONNECTED, in which the key is.
+		t.known = true
+		t.server.known(t.state, t)
 	}
 	p, _ := said.Get().(*ably.ProtocolMessage)
 	if err := ably.Decode(t.format(op), payload, p); err != nil {

@@ -1,0 +1,67 @@
+package realtime
+
+import (
+	"strings"
+	"time"
+
+	"github.com/usher-ws/usher/internal/hub"
+)
+
+// showTime is how long a client has to show that it knows the key of the
+// transport with which it has taken a connection over, before the older transport
+// is closed all the same.
+const showTime = 2 * time.Second
+
+// takeOver makes t the transport of a connection, with a key of its own. One that
+// it had gets nothing more, and is closed, without a word, as soon as t is known:
+// its client comes back at once, and by a key that is good still it would take the
+// connection back, from whoever has recovered it while it lived on.
+func (s *Server) takeOver(st *state, t *transport) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if _, secret, _ := strings.Cut(t.set.resume, "!"); st.over || secret != "" && !st.opens(secret) {
+		return hub.ErrClosed // As it is by now.
+	}
+	st.dismiss()
+	if old := st.transport; old != nil {
+		st.conn.Lose(t.set.grace) // Its cursors are over.
+		st.older = time.AfterFunc(showTime, func() {
+			if t.answers.Load() { // And it has had its time to read.
+				s.known(st, t)
+			}
+			_ = old.conn.Close()
+		})
+	}
+	st.transport, st.grace = t, t.set.grace
+	if st.timer != nil {
+		st.timer.Stop()
+		st.timer = nil
+	}
+	s.mu.Lock()
+	s.adrift.remove(st)
+	s.mu.Unlock()
+	t.key, t.known = st.newKey(t.set.resume), t.set.resume == ""
+	err := st.conn.Return()
+	t.stay = st.conn.Stay()
+	return err
+}
+
+// known is called when the client of t has its key for certain. No other key of
+// the connection is good any more.
+func (s *Server) known(st *state, t *transport) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.transport == t {
+		st.keys[1] = st.keys[0]
+		st.dismiss()
+	}
+}
+
+// dismiss has the older transport closed now, if there is one: by the timer, since
+// that can take a while. Callers hold mu.
+func (st *state) dismiss() {
+	if st.older != nil {
+		st.older.Reset(0)
+		st.older = nil
+	}
+}
