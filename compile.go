@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+
+	"github.com/usher-ws/usher/internal/alarm"
 )
 
 // A guardState is a Guard made ready: what can be decided once is decided here,
@@ -26,6 +28,7 @@ type guardState struct {
 	detach       bool
 	deny         func(http.ResponseWriter, *http.Request, error)
 	sessions     *Sessions
+	clock        alarm.Clock // Of the leases.
 	observe      func(context.Context, Event)
 	log          *slog.Logger
 	invalid      error

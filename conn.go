@@ -40,12 +40,11 @@ const (
 // Lock order: rmu, wmu, emu. It has no methods but those of net.Conn and
 // io.WriterTo, and no Unwrap: nobody gets around it.
 type conn struct {
-	raw net.Conn
-	// done is called once, when the connection is closed. Immutable once the
-	// handler has the connection.
-	done func()
+	raw   net.Conn
+	lease *lease // Is released when the connection is closed. Nil: there is none. Immutable once the handler has it.
 
 	state atomic.Int32 // Changed under emu.
+	said  bool         // Nothing more goes out. Guarded by wmu.
 
 	rmu sync.Mutex
 	// Guarded by rmu.
@@ -57,20 +56,23 @@ type conn struct {
 	// Guarded by wmu.
 	head *answerHead // Nil once frames follow.
 	out  frames
-	said bool // Nothing more goes out.
 
 	// A message of the Guard's own that waits for the handler's to be whole.
 	interjection atomic.Pointer[[]byte]
 
-	emu sync.Mutex
-	// Guarded by emu until state is connEnding, then immutable.
+	emu      sync.Mutex
+	farewell *farewell // Guarded by emu until state is connEnding, then immutable.
+}
+
+// A farewell is how the Guard ends a connection.
+type farewell struct {
 	goodbye []byte
 	words   []byte    // Of the handler, before that.
 	limit   time.Time // When the connection is cut, whatever is left to say.
 }
 
 func newConn(raw net.Conn, early []byte) *conn {
-	c := &conn{raw: raw, early: bytes.Clone(early), done: func() {}}
+	c := &conn{raw: raw, early: bytes.Clone(early)}
 	c.in.follow(c.early)
 	return c
 }
@@ -140,10 +142,10 @@ func (c *conn) say() {
 	if c.out.closed { // The handler has closed on its own.
 		return
 	}
-	if c.out.between() && len(c.words) > 0 {
-		_, _ = c.raw.Write(c.words)
+	if words := c.farewell.words; c.out.between() && len(words) > 0 {
+		_, _ = c.raw.Write(words)
 	}
-	_, _ = c.raw.Write(c.goodbye)
+	_, _ = c.raw.Write(c.farewell.goodbye)
 }
 
 // write is Write for those who hold wmu.
@@ -218,12 +220,19 @@ func (c *conn) finishEnd() {
 		c.drain()
 	}
 	c.state.Store(connClosed)
-	if under, ok := c.raw.(interface{ NetConn() net.Conn }); ok && !time.Now().Before(c.limit) {
+	if under, ok := c.raw.(interface{ NetConn() net.Conn }); ok && !time.Now().Before(c.farewell.limit) {
 		// TLS would wait 5 s more for its last record to get through.
 		_ = under.NetConn().Close()
 	}
 	_ = c.raw.Close()
-	c.done()
+	c.release()
+}
+
+// release ends the lease, whose connection is closed.
+func (c *conn) release() {
+	if c.lease != nil {
+		c.lease.release()
+	}
 }
 
 // beginEnd takes the connection out of the handler's hands. words are whole
@@ -234,10 +243,11 @@ func (c *conn) beginEnd(why *Refusal, words []byte) bool {
 	if c.state.Load() != connOpen {
 		return false
 	}
-	c.words, c.goodbye = words, closeFrame(cmp.Or(why.Code, CloseFault), why.reason())
-	c.limit = time.Now().Add(lingerTime)
+	c.farewell = &farewell{
+		goodbye: closeFrame(cmp.Or(why.Code, CloseFault), why.reason()), words: words, limit: time.Now().Add(lingerTime),
+	}
 	c.state.Store(connEnding)
-	_ = c.raw.SetWriteDeadline(c.limit)
+	_ = c.raw.SetWriteDeadline(c.farewell.limit)
 	_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // Wakes the handler's reader.
 	return true
 }
@@ -246,7 +256,7 @@ func (c *conn) beginEnd(why *Refusal, words []byte) bool {
 func (c *conn) drain() {
 	c.rmu.Lock()
 	defer c.rmu.Unlock()
-	_ = c.raw.SetReadDeadline(c.limit)
+	_ = c.raw.SetReadDeadline(c.farewell.limit)
 	c.early = nil
 	buf := drainBuffers.Get().(*[4 << 10]byte)
 	defer drainBuffers.Put(buf)
@@ -269,7 +279,7 @@ func (c *conn) Close() error {
 	c.state.Store(connClosed)
 	c.emu.Unlock()
 	err := c.raw.Close()
-	c.done()
+	c.release()
 	return err
 }
 

@@ -90,12 +90,12 @@ func (g *guardState) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		g.refuse(w, r, &visit{}, nil, plainRefusal(http.StatusInternalServerError, CloseFault, "fault", g.invalid))
 		return
 	}
-	v, err := g.visit(r)
-	if err != nil {
+	l := g.newLease(r.Context())
+	v := &l.visit
+	if err := g.receive(v, r); err != nil {
 		g.refuse(w, r, v, nil, asRefusal(err))
 		return
 	}
-	l := g.newLease(r.Context(), v)
 	clean, c, err := g.extract.cut(&l.ctx, r)
 	if err != nil {
 		l.release()
@@ -184,7 +184,9 @@ func (g *guardState) admit(l *lease, yes *verdict) error {
 	l.carrier = yes.by.cred.Carrier
 	l.identity.Store(yes.identity)
 	if !l.plain { // Which is not worth a second question.
-		l.again = g.askerFor(yes)
+		if again := g.askerFor(yes); again != nil {
+			l.again = &reasking{ask: again}
+		}
 	}
 	if err := g.require.unmet(yes.identity); err != nil {
 		return err
@@ -208,10 +210,10 @@ func (g *guardState) askerFor(yes *verdict) asker {
 	return func(ctx context.Context) (*Identity, error) { return g.verifyCaught(ctx, &by) }
 }
 
-// newLease makes the lease of a request that was not judged yet, with the context
-// that its handler will have.
-func (g *guardState) newLease(parent context.Context, v *visit) *lease {
-	l := &lease{guard: g, visit: v}
+// newLease makes the lease of a request that was not looked at yet, with the
+// context that its handler will have.
+func (g *guardState) newLease(parent context.Context) *lease {
+	l := &lease{guard: g}
 	l.ctx.begin(parent, l)
 	return l
 }

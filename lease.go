@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/usher-ws/usher/internal/alarm"
 )
 
 const (
@@ -25,37 +27,58 @@ type lease struct {
 
 	// Immutable once the handler runs.
 	guard   *guardState // Nil outside of a Guard: see NewContext.
-	visit   *visit
+	visit   visit
 	carrier string
-	plain   bool // No upgrade.
 	id      uint64
 	ctx     leaseContext // Of the request that the handler gets.
+	plain   bool         // No upgrade.
 
 	// Guarded by the lock of the guard's Sessions.
-	links   [linkCount]link
 	listed  bool // It has been added, and is not closed.
 	indexed bool // It is also not about to end.
+	links   [linkCount]link
 
 	mu sync.Mutex
 	// Guarded by mu. That of the Sessions may be taken while it is held.
-	again asker // Nil: the credential ends.
-	timer *time.Timer
-	askAt time.Time
-	why   error // Why the last recheck did not succeed.
-	conn  *conn // Nil until the handler hijacks.
+	begun bool // The clock runs.
 	over  bool
-	ended *Refusal // Why it is over, if the Guard has ended it.
+	alarm alarm.Alarm
+	again *reasking // Nil: the credential ends.
+	conn  *conn     // Nil until the handler hijacks.
+	ended *Refusal  // Why it is over, if the Guard has ended it.
 
-	parting Parting
-	warned  int64 // When the revocation applies that parting was told of last, in nanoseconds since 1970.
+	parting *Parting // Nil: nothing is said.
+	warned  int64    // When the revocation applies that parting was told of last, in nanoseconds since 1970.
+}
+
+// A reasking is what is known of asking about a credential again.
+type reasking struct {
+	ask asker
+	at  time.Time // When. Zero: not as things are.
+	why error     // Why the last one did not succeed.
 }
 
 // begin starts the clock.
 func (l *lease) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.over && l.timer == nil {
-		l.timer = time.AfterFunc(l.plan(l.identity.Load()), l.tick)
+	if !l.over && !l.begun {
+		l.begun = true
+		l.ringIn(l.plan(l.identity.Load()))
+	}
+}
+
+// ringIn has the clock ring after a time. Callers hold mu.
+func (l *lease) ringIn(wait time.Duration) { l.guard.clock.Set(&l.alarm, l, wait) }
+
+// anew plans for a fresh identity, about which nobody was asked again. Callers
+// hold mu.
+func (l *lease) anew(fresh *Identity) {
+	if r := l.again; r != nil {
+		r.at, r.why = time.Time{}, nil
+	}
+	if l.begun {
+		l.ringIn(l.plan(fresh))
 	}
 }
 
@@ -80,14 +103,14 @@ func (l *lease) plan(id *Identity) time.Duration {
 	next := left
 	if l.again != nil && id.Recheck && ends.Equal(id.Expires) { // No answer moves the end of a lifetime.
 		ahead := min(left/5, recheckAhead)
-		l.askAt = now.Add(left - ahead)
+		l.again.at = now.Add(left - ahead)
 		next = left - ahead
 	}
 	return min(next, clockStep)
 }
 
-// tick is called by the timer.
-func (l *lease) tick() {
+// Ring implements [alarm.Ringer].
+func (l *lease) Ring() {
 	l.mu.Lock()
 	if l.over {
 		l.mu.Unlock()
@@ -95,20 +118,24 @@ func (l *lease) tick() {
 	}
 	id, now := l.identity.Load(), time.Now()
 	ends, why := l.deadline(id)
+	var again reasking
+	if l.again != nil {
+		again = *l.again
+	}
 	if !now.Before(ends) {
-		if l.why != nil {
-			why = l.why
+		if again.why != nil {
+			why = again.why
 		}
 		l.mu.Unlock()
 		l.endOf(id, asRefusal(why))
 		return
 	}
-	if l.askAt.IsZero() || now.Before(l.askAt) {
+	if again.at.IsZero() || now.Before(again.at) {
 		wait := ends.Sub(now)
-		if !l.askAt.IsZero() {
-			wait = l.askAt.Sub(now)
+		if !again.at.IsZero() {
+			wait = again.at.Sub(now)
 		}
-		l.timer.Reset(min(wait, clockStep))
+		l.ringIn(min(wait, clockStep))
 		l.mu.Unlock()
 		return
 	}
@@ -128,11 +155,11 @@ func (l *lease) recheck(id *Identity) {
 		return
 	}
 	// The deadline stands also for a verifier that does not obey its context.
-	l.why, l.askAt = ErrUnavailable, ends
-	l.timer.Reset(time.Until(ends))
-	again := l.again
+	l.again.why, l.again.at = ErrUnavailable, ends
+	l.ringIn(time.Until(ends))
+	ask := l.again.ask
 	l.mu.Unlock()
-	fresh, err := again(ctx)
+	fresh, err := ask(ctx)
 	if err == nil && (fresh.Subject != id.Subject || fresh.Issuer != id.Issuer) {
 		err = fmt.Errorf("%w: the verifier now names another subject", ErrForbidden)
 	}
@@ -159,16 +186,15 @@ func (l *lease) rechecked(id, fresh *Identity, err error) error {
 	}
 	switch {
 	case err == nil:
-		l.why, l.askAt = nil, time.Time{}
-		l.timer.Reset(l.plan(fresh))
+		l.anew(fresh)
 		return nil
 	case errors.Is(err, errEnded): // Whoever ends it says why.
 		return nil
 	case errors.Is(err, ErrUnavailable):
 		ends, _ := l.deadline(id)
 		wait := time.Until(ends)
-		l.why, l.askAt = err, time.Now().Add(wait/2)
-		l.timer.Reset(min(max(wait/2, time.Millisecond), wait))
+		l.again.why, l.again.at = err, time.Now().Add(wait/2)
+		l.ringIn(min(max(wait/2, time.Millisecond), wait))
 		return nil
 	}
 	return err
@@ -180,8 +206,7 @@ func (l *lease) attach(c *conn) error {
 	l.mu.Lock()
 	over, ended := l.over, l.ended
 	if !over {
-		l.conn = c
-		c.done = l.release
+		l.conn, c.lease = c, l
 	}
 	l.mu.Unlock()
 	switch {
@@ -235,9 +260,7 @@ func (l *lease) beginEnd(id *Identity, why *Refusal) *conn {
 		return nil
 	}
 	l.over, l.ended = true, why
-	if l.timer != nil {
-		l.timer.Stop()
-	}
+	l.guard.clock.Stop(&l.alarm)
 	c := l.conn
 	l.mu.Unlock()
 	l.guard.sessions.leave(l)
@@ -256,9 +279,7 @@ func (l *lease) release() {
 	l.mu.Lock()
 	closed := l.conn != nil && !l.over // By handler or client.
 	l.over = true
-	if l.timer != nil {
-		l.timer.Stop()
-	}
+	l.guard.clock.Stop(&l.alarm)
 	l.mu.Unlock()
 	l.guard.sessions.remove(l)
 	if closed {

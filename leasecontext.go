@@ -3,7 +3,6 @@ package usher
 import (
 	"context"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 )
@@ -18,19 +17,25 @@ type leaseContext struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	values   context.Context // The parent, without its end.
-	parent   context.Context // Nil once the context is loose.
+	loose    bool            // It does not end with the parent.
+	parent   context.Context // Nil once nobody asks for its values.
 	unfollow func() bool     // Of the parent. Nil until it is followed.
 	done     chan struct{}   // Nil until somebody asks.
-	hooks    []*func()       // Of AfterFunc.
-	err      error           // Nil until the end.
-	cause    error
+	hooks    *hook           // Of AfterFunc, the newest.
+	over     *ending         // Nil until the end.
 }
 
-// begin makes the context ready.
-func (c *leaseContext) begin(parent context.Context, l *lease) {
-	c.lease, c.parent, c.values = l, parent, context.WithoutCancel(parent)
+// A hook is a function of AfterFunc.
+type hook struct {
+	f    func()
+	next *hook
 }
+
+// An ending is how a context has ended.
+type ending struct{ err, cause error }
+
+// begin makes the context ready.
+func (c *leaseContext) begin(parent context.Context, l *lease) { c.lease, c.parent = l, parent }
 
 // loosen lets the context live on after its parent has ended, unless it has. A
 // handler that is an elsewhere asks for none of the parent's values any more, and
@@ -39,13 +44,13 @@ func (c *leaseContext) loosen(next http.Handler) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.look()
-	c.parent = nil
+	c.loose = true
 	if c.unfollow != nil {
 		c.unfollow()
 		c.unfollow = nil
 	}
 	if isElsewhere(next) {
-		c.values = context.Background()
+		c.parent = nil
 	}
 }
 
@@ -58,32 +63,32 @@ func (c *leaseContext) end(cause error) {
 
 // finish is end for those who hold mu.
 func (c *leaseContext) finish(err, cause error) {
-	if c.err != nil {
+	if c.over != nil {
 		return
 	}
-	c.err, c.cause = err, cause
+	c.over = &ending{err, cause}
 	if c.done != nil {
 		close(c.done)
 	}
 	if c.unfollow != nil {
 		c.unfollow()
 	}
-	for _, f := range c.hooks {
-		go (*f)()
+	for h := c.hooks; h != nil; h = h.next {
+		go h.f()
 	}
 	c.hooks, c.unfollow = nil, nil
 }
 
 // look ends the context if its parent has ended. Callers hold mu.
 func (c *leaseContext) look() {
-	if c.err == nil && c.parent != nil && c.parent.Err() != nil {
+	if c.over == nil && !c.loose && c.parent.Err() != nil {
 		c.finish(c.parent.Err(), context.Cause(c.parent))
 	}
 }
 
 // follow has the end of the parent noticed from now on. Callers hold mu.
 func (c *leaseContext) follow() {
-	if c.look(); c.err != nil || c.parent == nil || c.unfollow != nil {
+	if c.look(); c.over != nil || c.loose || c.unfollow != nil {
 		return
 	}
 	c.unfollow = context.AfterFunc(c.parent, func() {
@@ -98,7 +103,7 @@ func (c *leaseContext) follow() {
 func (c *leaseContext) Deadline() (deadline time.Time, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.parent == nil || c.lease.detaches() {
+	if c.loose || c.lease.detaches() {
 		return time.Time{}, false
 	}
 	return c.parent.Deadline()
@@ -113,7 +118,7 @@ func (c *leaseContext) Done() <-chan struct{} {
 	defer c.mu.Unlock()
 	if c.done == nil {
 		c.done = make(chan struct{})
-		if c.err != nil {
+		if c.over != nil {
 			close(c.done)
 		}
 		c.follow()
@@ -125,8 +130,10 @@ func (c *leaseContext) Done() <-chan struct{} {
 func (c *leaseContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.look()
-	return c.err
+	if c.look(); c.over == nil {
+		return nil
+	}
+	return c.over.err
 }
 
 // Value implements [context.Context].
@@ -136,35 +143,43 @@ func (c *leaseContext) Value(key any) any {
 	}
 	c.mu.Lock()
 	c.look()
-	ended, cause, values := c.err != nil, c.cause, c.values
+	over, parent := c.over, c.parent
 	c.mu.Unlock()
-	if !ended {
+	values := context.Background()
+	if parent != nil {
+		values = context.WithoutCancel(parent)
+	}
+	if over == nil {
 		return values.Value(key)
 	}
 	// In the values of one of its own contexts [context.Cause] finds the cause.
-	over, cancel := context.WithCancelCause(values)
-	cancel(cause)
-	return over.Value(key)
+	ended, cancel := context.WithCancelCause(values)
+	cancel(over.cause)
+	return ended.Value(key)
 }
 
 // AfterFunc is what [context.AfterFunc] uses where a context has it.
 func (c *leaseContext) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.follow(); c.err != nil {
+	if c.follow(); c.over != nil {
 		go f()
 		return func() bool { return false }
 	}
-	hook := &f
-	c.hooks = append(c.hooks, hook)
-	return func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		i := slices.Index(c.hooks, hook)
-		if i < 0 {
-			return false
+	h := &hook{f, c.hooks}
+	c.hooks = h
+	return func() bool { return c.unhook(h) }
+}
+
+// unhook takes a function back, unless it was called. It reports whether it has.
+func (c *leaseContext) unhook(h *hook) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for at := &c.hooks; *at != nil; at = &(*at).next {
+		if *at == h {
+			*at = h.next
+			return true
 		}
-		c.hooks = slices.Delete(c.hooks, i, i+1)
-		return true
 	}
+	return false
 }

@@ -26,7 +26,7 @@ func leaseUnder(t *testing.T) (c *leaseContext, endParent context.CancelCauseFun
 	t.Helper()
 	parent, cancel := context.WithCancelCause(context.WithValue(t.Context(), ownKey{}, "mine"))
 	t.Cleanup(func() { cancel(nil) })
-	l := (&guardState{}).newLease(parent, &visit{})
+	l := (&guardState{}).newLease(parent)
 	return &l.ctx, cancel
 }
 
@@ -131,7 +131,8 @@ func TestLeaseContextDeadline(t *testing.T) {
 	parent, cancel := context.WithDeadline(t.Context(), at)
 	defer cancel()
 	for _, detach := range []bool{false, true} {
-		l := (&guardState{detach: detach}).newLease(parent, &visit{upgrade: true})
+		l := (&guardState{detach: detach}).newLease(parent)
+		l.visit.upgrade = true
 		for range 2 {
 			got, ok := l.ctx.Deadline()
 			if ok == detach || ok && !got.Equal(at) {

@@ -33,40 +33,40 @@ func OnParting(ctx context.Context, p Parting) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.parting = p
+	l.parting = &p
 	return !l.over
 }
 
 // goodbye returns what the handler says at the end.
 func (l *lease) goodbye(why *Refusal) []byte {
 	l.mu.Lock()
-	say := l.parting.Goodbye
+	p := l.parting
 	l.mu.Unlock()
-	if say == nil {
+	if p == nil || p.Goodbye == nil {
 		return nil
 	}
-	return say(why)
+	return p.Goodbye(why)
 }
 
 // warn tells the handler of a revocation that is to come, once: the bus may bring
 // it again.
 func (l *lease) warn(at time.Time) {
 	l.mu.Lock()
-	warn, told := l.parting.Warning, l.warned == at.UnixNano()
+	p, told := l.parting, l.warned == at.UnixNano()
 	l.warned = at.UnixNano()
 	l.mu.Unlock()
-	if warn != nil && !told {
-		warn(at)
+	if p != nil && p.Warning != nil && !told {
+		p.Warning(at)
 	}
 }
 
 // renewed tells the handler of a fresh identity.
 func (l *lease) renewed() {
 	l.mu.Lock()
-	renewed := l.parting.Renewed
+	p := l.parting
 	l.mu.Unlock()
-	if renewed != nil {
-		renewed()
+	if p != nil && p.Renewed != nil {
+		p.Renewed()
 	}
 }
 
@@ -125,9 +125,7 @@ func (l *lease) adopt(fresh *Identity) error {
 	if err := l.guard.sessions.replace(l, fresh); err != nil {
 		return err
 	}
-	l.again, l.why, l.askAt = nil, nil, time.Time{}
-	if l.timer != nil {
-		l.timer.Reset(l.plan(fresh))
-	}
+	l.again = nil
+	l.anew(fresh)
 	return nil
 }

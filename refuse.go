@@ -27,7 +27,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		sw.lease.end(why)
 		return
 	}
-	l.guard.refuse(w, r, l.visit, offered(r), why)
+	l.guard.refuse(w, r, &l.visit, offered(r), why)
 }
 
 // offered lists the subprotocols in a request without credentials.

@@ -135,12 +135,9 @@ func (l *lease) take(fresh *Identity, again asker) (lives, changed bool, err err
 		return false, false, nil // Whoever revoked it, or ends the connection, sees to that.
 	}
 	if again != nil {
-		l.again = again
+		l.again = &reasking{ask: again}
 	}
-	l.why, l.askAt = nil, time.Time{}
-	if l.timer != nil {
-		l.timer.Reset(l.plan(fresh))
-	}
+	l.anew(fresh)
 	return true, true, nil
 }
 

@@ -19,30 +19,36 @@ type visit struct {
 	client  netip.Prefix // See clientNetwork.
 }
 
-// visit decides what can be decided without a credential: whether the request
+// visit returns what is known of a request: see receive.
+func (g *guardState) visit(r *http.Request) (*visit, error) {
+	v := new(visit)
+	return v, g.receive(v, r)
+}
+
+// receive decides what can be decided without a credential: whether the request
 // is one that the Guard understands, the name it asks for, and its origin.
 // Its error is a *Refusal that is always told in plain HTTP.
-func (g *guardState) visit(r *http.Request) (*visit, error) {
-	v := &visit{begun: time.Now()}
+func (g *guardState) receive(v *visit, r *http.Request) error {
+	v.begun = time.Now()
 	addr, scheme := g.proxies.clientOf(r)
 	v.client = clientNetwork(addr)
 	if r.Host == "" || r.URL.User != nil {
-		return v, plainRefusal(http.StatusBadRequest, 0, "bad_request", errors.New("no host, or a user in the URL"))
+		return plainRefusal(http.StatusBadRequest, 0, "bad_request", errors.New("no host, or a user in the URL"))
 	}
 	if !g.policy.serves(r.Host) {
-		return v, plainRefusal(http.StatusMisdirectedRequest, 0, "misdirected", errHostRefused)
+		return plainRefusal(http.StatusMisdirectedRequest, 0, "misdirected", errHostRefused)
 	}
 	var err error
 	if v.upgrade, err = isHandshake(r); err != nil {
-		return v, err
+		return err
 	}
 	// Not before: net/http makes the user of a CONNECT a part of the path.
 	v.route = g.routeOf(r)
 	v.strict = v.upgrade || !isSafe(r.Method)
 	if v.origin, err = g.policy.check(r, scheme, v.strict); err != nil {
-		return v, plainRefusal(http.StatusForbidden, 0, "origin", err)
+		return plainRefusal(http.StatusForbidden, 0, "origin", err)
 	}
-	return v, nil
+	return nil
 }
 
 // isHandshake reports whether r is a WebSocket handshake, and refuses whatever

@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"errors"
-	"math"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -24,8 +23,8 @@ func (t *transport) adopt(g *Grant) {
 	default:
 		t.prompt = now.Add(max(left-promptAhead, promptApart))
 	}
-	if t.timer != nil && !t.stopped {
-		t.timer.Reset(0)
+	if t.ticks && !t.stopped {
+		t.server.clock.Set(&t.alarm, t, 0)
 	}
 }
 
@@ -68,16 +67,14 @@ func (t *transport) again(now time.Time, wait time.Duration) {
 	if !t.prompt.IsZero() {
 		wait = min(wait, t.prompt.Sub(now))
 	}
-	wait = max(wait, time.Millisecond)
-	switch {
-	case t.stopped:
-	case t.timer == nil:
-		t.timer = time.AfterFunc(math.MaxInt64, t.tick)
-		fallthrough
-	default:
-		t.timer.Reset(wait)
+	if !t.stopped {
+		t.ticks = true
+		t.server.clock.Set(&t.alarm, t, max(wait, time.Millisecond))
 	}
 }
+
+// Ring implements [alarm.Ringer].
+func (t *transport) Ring() { t.tick() }
 
 // due reports, once for each token, that it is time for another.
 func (t *transport) due(now time.Time) bool {

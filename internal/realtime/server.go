@@ -13,6 +13,7 @@ import (
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/alarm"
 	"github.com/usher-ws/usher/internal/lexicon"
 )
 
@@ -20,6 +21,7 @@ import (
 type Server struct {
 	o       Options
 	writers *writers
+	clock   alarm.Clock // Of the transports.
 
 	reconsidered atomic.Int64 // How often Reconsider was called.
 

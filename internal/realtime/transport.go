@@ -15,6 +15,7 @@ import (
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
+	"github.com/usher-ws/usher/internal/alarm"
 )
 
 // A transport is one WebSocket that carries a connection.
@@ -50,8 +51,9 @@ type transport struct {
 
 	tmu sync.Mutex
 	// Guarded by tmu.
-	timer   *time.Timer
-	prompt  time.Time // When to ask for a fresh token. Zero: not, or not again.
+	alarm   alarm.Alarm // For tick.
+	prompt  time.Time   // When to ask for a fresh token. Zero: not, or not again.
+	ticks   bool
 	stopped bool
 }
 
@@ -192,9 +194,7 @@ func (t *transport) end() {
 	t.turn.Unlock()
 	t.tmu.Lock()
 	t.stopped = true
-	if t.timer != nil {
-		t.timer.Stop()
-	}
+	t.server.clock.Stop(&t.alarm)
 	t.tmu.Unlock()
 	_ = t.conn.Close()
 	if m := t.in.under; m != nil {
