@@ -196,7 +196,7 @@ func (d *decoder) readText(broken Code) string { return string(d.readBytes(broke
 // readBytes is readText for who makes a copy: they last until release.
 func (d *decoder) readBytes(broken Code) []byte {
 	if d.format == JSON {
-		return d.unquoted(d.quoted())
+		return d.string()
 	}
 	s, rest, err := msgp.ReadStringZC(d.b)
 	d.advance(rest, err)

@@ -57,7 +57,7 @@ func (d *decoder) membersJSON(yield func(name []byte) bool) {
 		return
 	}
 	for d.err == nil {
-		name := d.unquoted(d.quoted())
+		name := d.string()
 		if d.colon(); d.err != nil || !yield(name) || !d.another('}') {
 			return
 		}
@@ -96,6 +96,19 @@ func (d *decoder) another(end byte) bool {
 	}
 	d.malformed()
 	return false
+}
+
+// string reads a string.
+func (d *decoder) string() []byte {
+	if d.at < len(d.b) && d.b[d.at] == '"' && !d.mangled { // Most mean what they say.
+		from := d.at + 1
+		end := from + plainUpTo(d.b[from:], true)
+		if end < len(d.b) && d.b[end] == '"' {
+			d.at = end + 1
+			return d.b[from:end]
+		}
+	}
+	return d.unquoted(d.quoted())
 }
 
 // quoted reads a string as it is written, without the quotes. It is plain if it
