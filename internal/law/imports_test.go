@@ -28,7 +28,7 @@ type rule struct {
 var law = []rule{
 	// The library. Whoever imports it gets these modules and no others. Of ours
 	// it needs only what knows nothing of it.
-	{pkg: ".", ours: []string{"internal/alarm", "internal/pump"}, modules: []string{
+	{pkg: ".", ours: []string{"internal/alarm", "internal/pump", "internal/within"}, modules: []string{
 		"github.com/go-jose/go-jose/v4",
 		"github.com/gobwas/ws",
 		"golang.org/x/crypto",
@@ -41,6 +41,8 @@ var law = []rule{
 	// Many alarms by one timer: for leases, and what else there is one of for each
 	// connection.
 	{pkg: "internal/alarm"},
+	// Contexts with a time, for what mostly waits for nothing.
+	{pkg: "internal/within"},
 	// For users' tests: it may need what the library needs.
 	{pkg: "ushertest", ours: []string{"."}, modules: []string{"github.com/go-jose/go-jose/v4"}},
 
@@ -82,7 +84,7 @@ var law = []rule{
 	// business of the translators at its edge, which never import each other.
 	{pkg: "internal/hub", ours: []string{".", "internal/observe"}, never: []string{"net/http", "net", "encoding/json", "encoding/binary"}},
 	{pkg: "internal/hub/hubtest", ours: []string{".", "internal/hub"}, modules: []string{"github.com/google/go-cmp"}},
-	{pkg: "internal/realtime", ours: []string{".", "internal/ably", "internal/alarm", "internal/hub", "internal/lexicon", "internal/observe"}, modules: []string{"github.com/gobwas/ws"}},
+	{pkg: "internal/realtime", ours: []string{".", "internal/ably", "internal/alarm", "internal/hub", "internal/lexicon", "internal/observe", "internal/within"}, modules: []string{"github.com/gobwas/ws"}},
 	{pkg: "internal/rest", ours: []string{".", "internal/ably", "internal/apps", "internal/hub", "internal/lexicon"}},
 	// The hub's words and the wire's, one for the other: what both translators
 	// have to say the same.
