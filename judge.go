@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/usher-ws/usher/internal/within"
 )
 
 // defaultLifetime is the deadline of a connection whose credential has none.
@@ -96,10 +98,10 @@ func (g *guardState) verify(ctx context.Context, c *candidate) (*Identity, error
 	if c.err != nil {
 		return nil, c.err
 	}
-	within := newVerifyContext(ctx, g.limits.Verify)
-	defer within.end()
-	id, err := c.carrier.verifier.Verify(within, c.cred)
-	return g.verified(within, id, err)
+	bound := within.New(ctx, g.limits.Verify)
+	defer bound.End()
+	id, err := c.carrier.verifier.Verify(bound, c.cred)
+	return g.verified(bound, id, err)
 }
 
 // verified judges what a verifier has said. It is not a part of verify, since

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/usher-ws/usher/internal/within"
 )
 
 var errTest = errors.New("over")
@@ -20,6 +22,8 @@ type (
 )
 
 func (goes) ServesElsewhere() {}
+
+type ownKey struct{}
 
 // leaseUnder returns the context of a new lease under a context of its own.
 func leaseUnder(t *testing.T) (c *leaseContext, endParent context.CancelCauseFunc) {
@@ -149,8 +153,8 @@ func TestLeaseContextPrinted(t *testing.T) {
 	c.lease.identity.Store(&Identity{Subject: "alice"})
 	child, cancel := context.WithCancel(c)
 	defer cancel()
-	verify := newVerifyContext(c, time.Second)
-	defer verify.end()
+	verify := within.New(c, time.Second)
+	defer verify.End()
 	for _, ctx := range []context.Context{c, child, verify} {
 		if text := fmt.Sprintf("%v %+v", ctx, ctx); strings.Contains(text, "alice") || strings.Contains(text, "0x") {
 			t.Errorf("got %q, want a name", text)

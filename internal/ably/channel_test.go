@@ -49,7 +49,7 @@ func TestChannelOptions(t *testing.T) {
 		params, ofName ably.Params
 		want           ably.ChannelOptions
 	}{
-		{"none", nil, nil, ably.ChannelOptions{Known: ably.Params{}}},
+		{"none", nil, nil, ably.ChannelOptions{}},
 		{"unknown", ably.Params{"nonexistent": "x", "appendMode": "full"}, nil, ably.ChannelOptions{Known: ably.Params{}}},
 		{"modes", ably.Params{"modes": "publish, SUBSCRIBE,annotation_subscribe"}, nil, ably.ChannelOptions{Modes: ably.ModePublish | ably.ModeSubscribe | ably.ModeAnnotationSubscribe, Known: ably.Params{"modes": "publish, SUBSCRIBE,annotation_subscribe"}}},
 		{"rewind by number", ably.Params{"rewind": "7"}, nil, ably.ChannelOptions{Rewind: 7, Known: ably.Params{"rewind": "7"}}},

@@ -29,6 +29,9 @@ type ChannelOptions struct {
 // the others do not say. An unknown one is passed over; an unknown value of a
 // known one is refused.
 func (p Params) ChannelOptions(ofName Params) (o ChannelOptions, bad *ErrorInfo) {
+	if len(p)+len(ofName) == 0 {
+		return o, nil
+	}
 	all := maps.Clone(ofName)
 	if all == nil {
 		all = make(Params, len(p))

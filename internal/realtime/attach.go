@@ -1,7 +1,6 @@
 package realtime
 
 import (
-	"context"
 	"errors"
 	"strconv"
 	"sync/atomic"
@@ -10,23 +9,34 @@ import (
 	"github.com/usher-ws/usher/internal/ably"
 	"github.com/usher-ws/usher/internal/hub"
 	"github.com/usher-ws/usher/internal/lexicon"
+	"github.com/usher-ws/usher/internal/within"
 )
 
-// A channel is one that the client is attached to. The transport's turn guards it.
+// A channel is one that the client is attached to, and what goes to the client of
+// it: a cursor. It is a [hub.Waker]. The transport's turn guards it, but for what is
+// said to be others'.
 type channel struct {
-	name    string // As the client says it, with its params in brackets.
-	hub     string // As the hub says it.
-	reading *reading
-	cursor  *hub.Attachment
-	asked   ably.Flags // The modes that were asked for.
-	granted ably.Flags
-	params  ably.Params
+	transport *transport
+	name      string // As the client says it, with its params in brackets.
+	hub       string // As the hub says it.
+	cursor    *hub.Attachment
+	asked     ably.Flags // The modes that were asked for.
+	granted   ably.Flags
+	params    ably.Params
 	// metrics are those of occupancy that the client wants to know of. Whoever
 	// writes reads them.
 	metrics atomic.Uint32
-	rewind  hub.Attaching // What of it an attach begins with.
-	left    atomic.Bool   // Nothing of it is to be told any more.
-	sync    presenceSync  // Whoever writes owns it.
+	left    atomic.Bool // Nothing of it is to be told any more.
+
+	// Guarded by the outbox's mu.
+	announced bool // The client knows that it is attached.
+	woken     bool // There is something, or was.
+	listed    bool // It is in ready.
+	wanted    bool // The client is to be told who is present, after the answers.
+
+	// Owned by the writer.
+	due  bool          // What wanted was, once the answers before it are written.
+	sync *presenceSync // Nil while none is under way.
 }
 
 // channelError tells that a channel has failed.
@@ -36,12 +46,12 @@ func (t *transport) channelError(name string, why *ably.ErrorInfo) {
 
 // attach attaches to a channel, or changes how the client is attached.
 func (t *transport) attach(p *ably.ProtocolMessage) {
-	c, info := t.wanted(p)
+	c, begins, info := t.wanted(p)
 	if info != nil {
 		t.channelError(p.Channel, info)
 		return
 	}
-	if old := t.channels[p.Channel]; old != nil {
+	if old := t.channels.called(p.Channel); old != nil {
 		t.change(old, c, p)
 		return
 	}
@@ -49,7 +59,7 @@ func (t *transport) attach(p *ably.ProtocolMessage) {
 		t.channelError(p.Channel, ably.Errorf(ably.BadRequest, "attached already as %q", as))
 		return
 	}
-	info = t.begin(c, p)
+	info = t.begin(c, begins, p)
 	switch {
 	case info == nil:
 	case passes(info): // The client tries again by itself, which after an ERROR it does not.
@@ -74,23 +84,21 @@ func (t *transport) attachedAs(name string) string {
 	return ""
 }
 
-// wanted reads what the client asks for, and what it may have of that.
-func (t *transport) wanted(p *ably.ProtocolMessage) (*channel, *ably.ErrorInfo) {
+// wanted reads what the client asks for, and what it may have of that; and where an
+// attach begins.
+func (t *transport) wanted(p *ably.ProtocolMessage) (c *channel, begins hub.Attaching, info *ably.ErrorInfo) {
 	name, info := ably.ParseChannelName(p.Channel)
 	if info == nil {
 		info = p.Check()
 	}
 	if info != nil {
-		return nil, info
+		return nil, begins, info
 	}
 	options, info := p.Params.ChannelOptions(name.Params)
 	if info != nil {
-		return nil, info
+		return nil, begins, info
 	}
-	c := &channel{
-		name: p.Channel, hub: name.Name, asked: options.Modes, params: options.Known,
-		rewind: hub.Attaching{Rewind: options.Rewind, RewindFor: options.RewindFor},
-	}
+	c = &channel{transport: t, name: p.Channel, hub: name.Name, asked: options.Modes, params: options.Known}
 	c.metrics.Store(uint32(options.Occupancy))
 	if c.asked == 0 {
 		c.asked = p.Flags.Modes()
@@ -99,18 +107,14 @@ func (t *transport) wanted(p *ably.ProtocolMessage) (*channel, *ably.ErrorInfo) 
 		c.asked = ably.DefaultModes
 	}
 	if c.granted = t.grant.Load().modes(c.asked, c.hub); c.granted == 0 {
-		return nil, ably.Err(ably.NotPermitted)
+		return nil, begins, ably.Err(ably.NotPermitted)
 	}
-	return c, nil
+	return c, hub.Attaching{Rewind: options.Rewind, RewindFor: options.RewindFor}, nil
 }
 
 // begin attaches to a channel that the client is not attached to.
-func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
-	r := &reading{out: t.out}
-	r.take = func(d *desk) (bool, error) { return t.take(d, c) }
-	c.reading = r
-	o := c.rewind
-	o.Modes, o.Occupancy, o.NoEcho, o.Waker = hubModes(c.granted), c.metrics.Load() != 0, !t.set.echo, r
+func (t *transport) begin(c *channel, o hub.Attaching, p *ably.ProtocolMessage) *ably.ErrorInfo {
+	o.Modes, o.Occupancy, o.NoEcho, o.Waker = hubModes(c.granted), c.metrics.Load() != 0, !t.set.echo, c
 	o.History = t.grant.Load().may("history", c.hub) // For this, too, is to read it.
 	o.Stay = t.stay
 	stale := false
@@ -121,8 +125,8 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 	if stale || p.Flags.Has(ably.AttachResume) { // Not a beginning.
 		o.Rewind, o.RewindFor = 0, 0
 	}
-	ctx, cancel := context.WithTimeout(t.ctx, attachTimeout)
-	defer cancel()
+	ctx := within.New(t.ctx, attachTimeout)
+	defer ctx.End()
 	cursor, err := t.state.conn.Attach(ctx, c.hub, o)
 	switch {
 	case errors.Is(err, hub.ErrLost): // To another transport. This one is about to be closed, and owes no answer.
@@ -131,10 +135,7 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 		return lexicon.Refusal(err)
 	}
 	c.cursor = cursor
-	if t.channels == nil {
-		t.channels = make(map[string]*channel, 1)
-	}
-	t.channels[c.name] = c
+	t.channels.add(c)
 	answer := c.attached(cursor.Position.String())
 	switch {
 	case stale, cursor.Lost:
@@ -145,7 +146,7 @@ func (t *transport) begin(c *channel, p *ably.ProtocolMessage) *ably.ErrorInfo {
 	if cursor.Backlog {
 		answer.Flags |= ably.HasBacklog
 	}
-	t.out.announce(r, frame(t.set.format, answer), answer.Flags.Has(ably.HasPresence))
+	t.out.announce(c, frame(t.set.format, answer), answer.Flags.Has(ably.HasPresence))
 	return nil
 }
 
@@ -173,12 +174,12 @@ func (t *transport) change(c, to *channel, p *ably.ProtocolMessage) {
 	}
 	answer := c.attached(serial)
 	answer.Flags = answer.Flags&^ably.HasPresence | ably.Resumed
-	t.out.announce(c.reading, frame(t.set.format, answer), sees) // Else it has missed who is present.
+	t.out.announce(c, frame(t.set.format, answer), sees) // Else it has missed who is present.
 }
 
 // detach leaves a channel.
 func (t *transport) detach(p *ably.ProtocolMessage) {
-	if c := t.channels[p.Channel]; c != nil {
+	if c := t.channels.called(p.Channel); c != nil {
 		t.leave(c)
 	}
 	t.send(&ably.ProtocolMessage{Action: ably.ActionDetached, Channel: p.Channel, ChannelGiven: true})
@@ -187,13 +188,14 @@ func (t *transport) detach(p *ably.ProtocolMessage) {
 // leave ends an attachment. What is queued next comes after all of it.
 func (t *transport) leave(c *channel) {
 	c.left.Store(true)
-	delete(t.channels, c.name)
+	t.channels.remove(c)
 	t.state.conn.Detach(c.cursor)
 }
 
-// take appends what a channel has to what is written, until that is large. It is
-// called by the writer.
-func (t *transport) take(d *desk, c *channel) (more bool, err error) {
+// take appends what the channel has to the desk's paper, until that is large. It
+// reports whether there is more. It is called by the writer.
+func (c *channel) take(d *desk) (more bool, err error) {
+	t := c.transport
 	messages, before := 0, len(d.paper)
 	defer func() { t.state.app.Delivered(messages, len(d.paper)-before) }()
 	if o := c.cursor.TakeOccupancy(); o != nil {

@@ -10,6 +10,9 @@ import (
 	"github.com/usher-ws/usher/internal/ably"
 )
 
+// clockAt is a time on the server's clock, which nobody sets.
+func (s *Server) clockAt(now time.Time) time.Duration { return now.Sub(s.begun) }
+
 // adopt takes a grant, and looks when its end is near.
 func (t *transport) adopt(g *Grant) {
 	t.grant.Store(g)
@@ -19,9 +22,9 @@ func (t *transport) adopt(g *Grant) {
 	defer t.tmu.Unlock()
 	switch left := g.Expires.Sub(now); {
 	case g.Expires.IsZero(), left < promptLeast: // A client with such tokens does not want to be asked.
-		t.prompt = time.Time{}
+		t.prompt = 0
 	default:
-		t.prompt = now.Add(max(left-promptAhead, promptApart))
+		t.prompt = t.server.clockAt(now) + max(left-promptAhead, promptApart)
 	}
 	if t.ticks && !t.stopped {
 		t.server.clock.Set(&t.alarm, t, 0)
@@ -64,8 +67,8 @@ var ping = control(ws.OpPing, nil)
 func (t *transport) again(now time.Time, wait time.Duration) {
 	t.tmu.Lock()
 	defer t.tmu.Unlock()
-	if !t.prompt.IsZero() {
-		wait = min(wait, t.prompt.Sub(now))
+	if t.prompt > 0 {
+		wait = min(wait, t.prompt-t.server.clockAt(now))
 	}
 	if !t.stopped {
 		t.ticks = true
@@ -80,10 +83,10 @@ func (t *transport) Ring() { t.tick() }
 func (t *transport) due(now time.Time) bool {
 	t.tmu.Lock()
 	defer t.tmu.Unlock()
-	if t.prompt.IsZero() || now.Before(t.prompt) {
+	if t.prompt == 0 || t.server.clockAt(now) < t.prompt {
 		return false
 	}
-	t.prompt = time.Time{}
+	t.prompt = 0
 	return true
 }
 

@@ -7,7 +7,7 @@ import "github.com/usher-ws/usher/internal/hub"
 // just begun.
 type desk struct {
 	paper   []byte
-	ready   []*reading // Whose turn it is. It is the outbox's.
+	ready   []*channel // Whose turn it is. It is the outbox's.
 	entries [takeEntries]*hub.Entry
 }
 

@@ -13,10 +13,8 @@ import (
 // An inbox puts the frames of a client together, as their bytes come. It holds
 // no memory while no frame is under way.
 type inbox struct {
-	limit int
-	// long begins to take a message that is larger than limit, and is not held.
-	// Nil: there are none such.
-	long func(op ws.OpCode) *longMessage
+	limit     int
+	transport *transport // Takes messages that are larger than limit, and are not held. Nil: there are none such.
 
 	held  []byte // The head and what there is of the payload of a frame, or less.
 	whole []byte // What there is of a message in several frames.
@@ -121,7 +119,7 @@ func (in *inbox) head(p []byte) (h ws.Header, size int, err error) {
 	if ws.CheckHeader(h, state) != nil {
 		return h, 0, errFrame
 	}
-	if in.isLong(h) && in.long == nil {
+	if in.isLong(h) && in.transport == nil {
 		return h, 0, errTooLarge
 	}
 	return h, size, nil

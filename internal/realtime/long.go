@@ -51,7 +51,7 @@ func (in *inbox) extend(h ws.Header) error {
 		return errTooLarge
 	}
 	if in.under == nil {
-		in.under = in.long(in.op)
+		in.under = in.transport.long(in.op)
 		if len(in.whole) > 0 { // A reader takes an empty write for no progress.
 			_, _ = in.under.Write(in.whole)
 		}

@@ -1,7 +1,6 @@
 package realtime
 
 import (
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -28,55 +27,48 @@ const (
 // writes it.
 type outbox struct {
 	// Immutable.
-	conn    net.Conn
-	writers *writers
-	timeout time.Duration
-	caught  func() // Is deferred while it is written.
+	transport *transport
 
 	// Owned by the writer.
-	until time.Time // The deadline of writes.
+	until time.Duration // The deadline of writes, on the server's clock.
 
 	behind *outbox // Has its turn after this one. Guarded by the writers' mu.
 
 	mu sync.Mutex
 	// Guarded by mu.
 	answers *[]byte // Of the pool answers. Nil: none.
-	ready   []*reading
-	spare   []*reading // What ready was before.
+	ready   []*channel
+	spare   []*channel // What ready was before.
 	writing bool
 	closing bool // What is there is written, and no more is taken; then the client has its time to close.
 	closed  bool
-	wrote   time.Time
-	done    sync.Cond // Answers were taken, or none are any more; its lock is mu.
+	wrote   time.Duration // When, on the server's clock.
+	done    *sync.Cond    // Answers were taken, or none are any more; its lock is mu. Nil: nobody waits.
 }
 
-// A reading is one channel that goes to the client: a cursor, which may be
-// another one after the client has attached again. It is a [hub.Waker].
-type reading struct {
-	out *outbox
-	// take appends what is there to the desk's paper, until it is large. It reports
-	// whether there is more.
-	take func(d *desk) (bool, error)
-
-	// Guarded by the outbox's mu.
-	announced bool // The client knows that it is attached.
-	woken     bool // There is something, or was.
-	listed    bool // It is in ready.
-	asked     bool // The client is to be told who is present, after the answers.
-
-	// Owned by the writer.
-	due bool // What asked was, once the answers before it are written.
-}
-
-// newOutbox returns one in which the answer to the handshake waits for what comes
-// first.
-func newOutbox(c net.Conn, answer []byte, w *writers, timeout time.Duration) *outbox {
-	o := &outbox{conn: c, writers: w, timeout: timeout, wrote: time.Now()}
+// begin makes an outbox ready, in which the answer to the handshake waits for what
+// comes first.
+func (o *outbox) begin(t *transport, answer []byte) {
+	o.transport = t
+	o.wrote = t.server.clockAt(time.Now())
 	if len(answer) > 0 {
 		o.answers = &answer
 	}
-	o.done.L = &o.mu
-	return o
+}
+
+// wait waits for what done tells. Callers hold mu.
+func (o *outbox) wait() {
+	if o.done == nil {
+		o.done = sync.NewCond(&o.mu)
+	}
+	o.done.Wait()
+}
+
+// tell tells those who wait. Callers hold mu.
+func (o *outbox) tell() {
+	if o.done != nil {
+		o.done.Broadcast()
+	}
 }
 
 // answers are what answers wait in.
@@ -100,38 +92,38 @@ func (o *outbox) taken() {
 		answers.Put(o.answers)
 	}
 	o.answers = nil
-	o.done.Broadcast()
+	o.tell()
 }
 
 // Wake implements [hub.Waker].
-func (r *reading) Wake(*hub.Attachment) {
-	o := r.out
+func (c *channel) Wake(*hub.Attachment) {
+	o := &c.transport.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r.woken = true
-	o.list(r)
+	c.woken = true
+	o.list(c)
 }
 
-// list has a reading taken from. Callers hold mu.
-func (o *outbox) list(r *reading) {
-	if r.woken && r.announced && !r.listed && !o.closed && !o.closing {
-		r.listed = true
-		o.ready = append(o.ready, r)
+// list has a channel taken from. Callers hold mu.
+func (o *outbox) list(c *channel) {
+	if c.woken && c.announced && !c.listed && !o.closed && !o.closing {
+		c.listed = true
+		o.ready = append(o.ready, c)
 		o.start()
 	}
 }
 
-// announce queues the frames that say how the client is attached: what comes by
-// the reading comes after them, and if sync is set, first who is present.
-func (o *outbox) announce(r *reading, frames []byte, sync bool) {
+// announce queues the frames that say how the client is attached: what comes of
+// the channel comes after them, and if sync is set, first who is present.
+func (o *outbox) announce(c *channel, frames []byte, sync bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queue(frames)
-	r.announced = true
+	c.announced = true
 	if sync {
-		r.asked, r.woken = true, true
+		c.wanted, c.woken = true, true
 	}
-	o.list(r)
+	o.list(c)
 }
 
 // send queues frames.
@@ -159,8 +151,8 @@ func (o *outbox) queue(frames []byte) {
 	}
 	if o.queued()+len(frames) > maxQueued {
 		o.closed = true
-		_ = o.conn.Close() // The writer is stuck, and sees it.
-		o.done.Broadcast()
+		_ = o.transport.conn.Close() // The writer is stuck, and sees it.
+		o.tell()
 		return
 	}
 	if o.answers == nil {
@@ -189,7 +181,7 @@ func (o *outbox) calm() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.queued() > calmQueued && !o.closed {
-		o.done.Wait()
+		o.wait()
 	}
 }
 
@@ -200,7 +192,7 @@ func (o *outbox) stop() {
 	defer o.mu.Unlock()
 	o.closed = true
 	for o.writing {
-		o.done.Wait()
+		o.wait()
 	}
 }
 
@@ -211,14 +203,14 @@ func (o *outbox) idle(now time.Time) time.Duration {
 	if o.writing {
 		return 0
 	}
-	return now.Sub(o.wrote)
+	return o.transport.server.clockAt(now) - o.wrote
 }
 
 // start has somebody write. Callers hold mu.
 func (o *outbox) start() {
 	if !o.writing {
 		o.writing = true
-		o.writers.add(o)
+		o.transport.server.writers.add(o)
 	}
 }
 
@@ -230,9 +222,7 @@ func (o *outbox) write(d *desk) {
 			o.fail()
 		}
 	}()
-	if o.caught != nil {
-		defer o.caught()
-	}
+	defer o.transport.caught()
 	var wrote time.Time
 	for o.next(d, wrote) {
 		err := o.fill(d)
@@ -249,22 +239,22 @@ func (o *outbox) write(d *desk) {
 	broken = false
 }
 
-// next takes the answers, and the readings whose turn it is. Where there is
+// next takes the answers, and the channels whose turn it is. Where there is
 // nothing the writer is done. wrote is when it last wrote, if it did.
 func (o *outbox) next(d *desk, wrote time.Time) (more bool) {
 	d.clear()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !wrote.IsZero() {
-		o.wrote = wrote
+		o.wrote = o.transport.server.clockAt(wrote)
 	}
 	if o.closed || o.answers == nil && len(o.ready) == 0 {
 		if o.closing && !o.closed {
 			o.closed = true
-			_ = o.conn.SetReadDeadline(time.Now().Add(closeTime))
+			_ = o.transport.conn.SetReadDeadline(time.Now().Add(closeTime))
 		}
 		o.writing = false
-		o.done.Broadcast()
+		o.tell()
 		return false
 	}
 	if o.answers != nil {
@@ -273,22 +263,22 @@ func (o *outbox) next(d *desk, wrote time.Time) (more bool) {
 	}
 	d.ready, o.ready = o.ready, o.spare[:0]
 	o.spare = d.ready
-	for _, r := range d.ready {
-		r.listed, r.woken = false, false
-		r.due, r.asked = r.due || r.asked, false
+	for _, c := range d.ready {
+		c.listed, c.woken = false, false
+		c.due, c.wanted = c.due || c.wanted, false
 	}
 	return true
 }
 
-// fill takes from the readings until there is enough to write. Those that have
+// fill takes from the channels until there is enough to write. Those that have
 // more come again.
 func (o *outbox) fill(d *desk) error {
-	for i, r := range d.ready {
+	for i, c := range d.ready {
 		if len(d.paper) >= writeSize {
 			o.again(d.ready[i:])
 			return nil
 		}
-		more, err := r.take(d)
+		more, err := c.take(d)
 		if err != nil {
 			return err
 		}
@@ -299,33 +289,35 @@ func (o *outbox) fill(d *desk) error {
 	return nil
 }
 
-// again lists readings that have more.
-func (o *outbox) again(list []*reading) {
+// again lists channels that have more.
+func (o *outbox) again(list []*channel) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, r := range slices.Clone(list) {
-		r.woken = true
-		o.list(r)
+	for _, c := range slices.Clone(list) {
+		c.woken = true
+		o.list(c)
 	}
 }
 
 // flush writes b. The deadline is set anew where it is so near that the client
 // would have too little time: each time costs something.
 func (o *outbox) flush(b []byte, now time.Time) error {
-	if o.until.Sub(now) < o.timeout*2/3 {
-		o.until = now.Add(o.timeout)
-		_ = o.conn.SetWriteDeadline(o.until)
+	t := o.transport
+	at, timeout := t.server.clockAt(now), t.server.o.WriteTimeout
+	if o.until-at < timeout*2/3 {
+		o.until = at + timeout
+		_ = t.conn.SetWriteDeadline(now.Add(timeout))
 	}
-	_, err := o.conn.Write(b)
+	_, err := t.conn.Write(b)
 	return err
 }
 
 // fail ends the connection: its reader sees that.
 func (o *outbox) fail() {
-	_ = o.conn.Close()
+	_ = o.transport.conn.Close()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
 	o.writing = false
-	o.done.Broadcast()
+	o.tell()
 }

@@ -107,7 +107,7 @@ func (t *transport) mayPublish(p *ably.ProtocolMessage) (*aim, *ably.ErrorInfo) 
 	if info != nil {
 		return nil, info
 	}
-	if c := t.channels[p.Channel]; c != nil && !c.asked.Has(ably.ModePublish) {
+	if c := t.channels.called(p.Channel); c != nil && !c.asked.Has(ably.ModePublish) {
 		return nil, ably.Err(ably.ModeMissing)
 	}
 	if p.Params["_forceNack"] == "true" {
@@ -135,7 +135,7 @@ func (t *transport) mayPublish(p *ably.ProtocolMessage) (*aim, *ably.ErrorInfo) 
 // mayBePresent is mayPublish for presence, which has to be somebody's.
 func (t *transport) mayBePresent(p *ably.ProtocolMessage) *ably.ErrorInfo {
 	g := t.grant.Load()
-	c := t.channels[p.Channel]
+	c := t.channels.called(p.Channel)
 	if c == nil {
 		return ably.Errorf(ably.ChannelWrongState, "not attached")
 	}

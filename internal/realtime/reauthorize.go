@@ -1,7 +1,6 @@
 package realtime
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
 	"github.com/usher-ws/usher/internal/lexicon"
+	"github.com/usher-ws/usher/internal/within"
 )
 
 // reauthorize takes a token that the client has sent. One that is refused ends the
@@ -34,8 +34,8 @@ func (t *transport) judge(p *ably.ProtocolMessage) (*Grant, error) {
 		return nil, ably.Errorf(ably.BadCredential, "AUTH without a token")
 	}
 	now := t.grant.Load()
-	ctx, cancel := context.WithTimeout(t.ctx, attachTimeout)
-	defer cancel()
+	ctx := within.New(t.ctx, attachTimeout)
+	defer ctx.End()
 	g, err := t.server.o.Access.Renew(ctx, now, usher.NewSecret(p.Auth.AccessToken))
 	switch {
 	case err != nil:
@@ -114,7 +114,7 @@ func (t *transport) reconsider() {
 }
 
 func (t *transport) regrantAll() {
-	for _, c := range maps.Clone(t.channels) {
+	for _, c := range slices.Clone(t.channels) {
 		t.regrant(c)
 	}
 }

@@ -27,7 +27,7 @@ const (
 // that were not admitted, too.
 func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, why *ably.ErrorInfo) {
 	s.o.Refused(why.Code)
-	set, _ := s.settingsOf(r.URL.Query())
+	set, _ := s.wishesOf(r.URL.Query())
 	p := &ably.ProtocolMessage{Action: ably.ActionError, Error: why}
 	if passes(why) {
 		p.Action = ably.ActionDisconnected

@@ -21,6 +21,7 @@ import (
 type Server struct {
 	o       Options
 	writers *writers
+	begun   time.Time
 	clock   alarm.Clock // Of the transports.
 
 	reconsidered atomic.Int64 // How often Reconsider was called.
@@ -37,7 +38,10 @@ type Server struct {
 
 // New returns a server. After it, Close must be called.
 func New(o Options) *Server {
-	return &Server{o: o.complete(), writers: newWriters(), states: make(map[string]*state), adrift: make(adrift), transports: make(map[*transport]struct{})}
+	return &Server{
+		o: o.complete(), writers: newWriters(), begun: time.Now(),
+		states: make(map[string]*state), adrift: make(adrift), transports: make(map[*transport]struct{}),
+	}
 }
 
 // Close ends every connection, and what is kept of those that have none.
@@ -63,19 +67,25 @@ func (s *Server) Close() {
 	}
 }
 
-// settings are what a client asks for as it connects.
+// settings are what a client asks for as it connects, and what counts until it is
+// gone.
 type settings struct {
 	format  ably.Format
 	echo    bool
-	resume  string
-	grace   time.Duration
 	maxIdle time.Duration
 }
 
-// settingsOf reads the query of a connect (RFC 3986 §3.4). What is not known is
+// wishes are settings, and what counts as a client connects.
+type wishes struct {
+	settings
+	resume string
+	grace  time.Duration
+}
+
+// wishesOf reads the query of a connect (RFC 3986 §3.4). What is not known is
 // passed over.
-func (s *Server) settingsOf(q url.Values) (settings, *ably.ErrorInfo) {
-	set := settings{echo: q.Get("echo") != "false", grace: s.o.Grace, maxIdle: s.o.MaxIdle}
+func (s *Server) wishesOf(q url.Values) (wishes, *ably.ErrorInfo) {
+	set := wishes{settings: settings{echo: q.Get("echo") != "false", maxIdle: s.o.MaxIdle}, grace: s.o.Grace}
 	if name := q.Get("format"); name != "" {
 		f, ok := ably.ParseFormat(name)
 		if !ok {
@@ -108,7 +118,7 @@ func millis(q url.Values, name string) (time.Duration, bool) {
 
 // ServeHTTP takes over the connection of an admitted upgrade.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	set, info := s.settingsOf(r.URL.Query())
+	set, info := s.wishesOf(r.URL.Query())
 	if info != nil {
 		s.Refuse(w, r, info)
 		return
@@ -134,9 +144,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.drop(st)
 		return
 	}
-	t := newTransport(r.Context(), s, conn, answer, set, st)
+	t := newTransport(r.Context(), s, conn, answer, set.settings, st)
 	t.adopt(g)
-	if err := s.takeOver(st, t); err != nil {
+	if err := s.takeOver(st, t, set.resume, set.grace); err != nil {
 		_ = conn.Close()
 		return
 	}
@@ -163,7 +173,7 @@ func (*Server) ServesElsewhere() {}
 
 // stateFor returns the state that the client resumes, or a new one, and then
 // gone says why it could not resume.
-func (s *Server) stateFor(set *settings, g *Grant) (st *state, gone, wrong *ably.ErrorInfo) {
+func (s *Server) stateFor(set *wishes, g *Grant) (st *state, gone, wrong *ably.ErrorInfo) {
 	if set.resume != "" {
 		if st, gone, wrong = s.resume(set.resume, g); st != nil || wrong != nil {
 			return st, nil, wrong

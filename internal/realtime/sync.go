@@ -20,7 +20,6 @@ const (
 // A presenceSync tells a client who is present, a frame at a time, as it takes
 // them.
 type presenceSync struct {
-	running  bool
 	sequence string
 	list     []*hub.Message // All who are present.
 	told     int            // How many of them the client knows of.
@@ -28,46 +27,49 @@ type presenceSync struct {
 
 // sync tells the client anew who is present.
 func (t *transport) sync(p *ably.ProtocolMessage) {
-	if c := t.channels[p.Channel]; c != nil && c.granted.Has(ably.ModePresenceSubscribe) {
-		t.out.announce(c.reading, nil, true)
+	if c := t.channels.called(p.Channel); c != nil && c.granted.Has(ably.ModePresenceSubscribe) {
+		t.out.announce(c, nil, true)
 	}
 }
 
 // takeSync appends who is present to b, if the client is to know, until that is
 // large. It reports whether there is more.
 func (t *transport) takeSync(b []byte, c *channel) (_ []byte, more bool) {
-	s := &c.sync
 	for len(b) < writeSize {
-		if !s.running && !c.beginSync() {
+		if c.sync == nil && !c.beginSync() {
 			return b, false
 		}
 		if c.left.Load() || c.cursor.Modes()&hub.SeePresence == 0 {
-			*s = presenceSync{}
+			c.sync = nil
 			continue
 		}
-		b = append(b, frame(t.set.format, s.next(c.name))...)
+		p, more := c.sync.next(c.name)
+		if !more {
+			c.sync = nil
+		}
+		b = append(b, frame(t.set.format, p)...)
 	}
-	return b, s.running
+	return b, c.sync != nil
 }
 
 // beginSync begins to tell who is present, if that is due.
 func (c *channel) beginSync() bool {
 	list, news := c.cursor.TakeMembers()
 	if !news {
-		if !c.reading.due {
+		if !c.due {
 			return false
 		}
 		list = c.cursor.Present()
 	}
-	c.reading.due = false
-	c.sync = presenceSync{running: true, sequence: strconv.FormatInt(time.Now().UnixNano(), 36), list: list}
+	c.due = false
+	c.sync = &presenceSync{sequence: strconv.FormatInt(time.Now().UnixNano(), 36), list: list}
 	return true
 }
 
-// next is the next frame. The last one has no cursor, without which a client
-// would wait for ever.
-func (s *presenceSync) next(channel string) *ably.ProtocolMessage {
-	p := &ably.ProtocolMessage{Action: ably.ActionSync, Channel: channel, ChannelSerial: s.sequence + ":"}
+// next is the next frame, and whether there is more. The last one has no cursor,
+// without which a client would wait for ever.
+func (s *presenceSync) next(channel string) (p *ably.ProtocolMessage, more bool) {
+	p = &ably.ProtocolMessage{Action: ably.ActionSync, Channel: channel, ChannelSerial: s.sequence + ":"}
 	size := 0
 	for _, m := range s.list[s.told:] {
 		size += m.Size()
@@ -77,10 +79,8 @@ func (s *presenceSync) next(channel string) *ably.ProtocolMessage {
 		p.Presence = append(p.Presence, lexicon.Member(m))
 	}
 	s.told += len(p.Presence)
-	if s.told < len(s.list) {
+	if more = s.told < len(s.list); more {
 		p.ChannelSerial += strconv.Itoa(s.told)
-	} else {
-		*s = presenceSync{}
 	}
-	return p
+	return p, more
 }

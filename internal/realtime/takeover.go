@@ -16,15 +16,15 @@ const showTime = 2 * time.Second
 // it had gets nothing more, and is closed, without a word, as soon as t is known:
 // its client comes back at once, and by a key that is good still it would take the
 // connection back, from whoever has recovered it while it lived on.
-func (s *Server) takeOver(st *state, t *transport) error {
+func (s *Server) takeOver(st *state, t *transport, resume string, grace time.Duration) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if _, secret, _ := strings.Cut(t.set.resume, "!"); st.over || secret != "" && !st.opens(secret) {
+	if _, secret, _ := strings.Cut(resume, "!"); st.over || secret != "" && !st.opens(secret) {
 		return hub.ErrClosed // As it is by now.
 	}
 	st.dismiss()
 	if old := st.transport; old != nil {
-		st.conn.Lose(t.set.grace) // Its cursors are over.
+		st.conn.Lose(grace) // Its cursors are over.
 		st.older = time.AfterFunc(showTime, func() {
 			if t.answers.Load() { // And it has had its time to read.
 				s.known(st, t)
@@ -32,7 +32,7 @@ func (s *Server) takeOver(st *state, t *transport) error {
 			_ = old.conn.Close()
 		})
 	}
-	st.transport, st.grace = t, t.set.grace
+	st.transport, st.grace = t, grace
 	if st.timer != nil {
 		st.timer.Stop()
 		st.timer = nil
@@ -40,7 +40,7 @@ func (s *Server) takeOver(st *state, t *transport) error {
 	s.mu.Lock()
 	s.adrift.remove(st)
 	s.mu.Unlock()
-	t.key, t.known = st.newKey(t.set.resume), t.set.resume == ""
+	t.key, t.known = st.newKey(resume), resume == ""
 	err := st.conn.Return()
 	t.stay = st.conn.Stay()
 	return err

@@ -28,7 +28,7 @@ type transport struct {
 	state  *state
 	key    string // By which the connection can be resumed.
 	stay   int    // Which of the connection's it is.
-	out    *outbox
+	out    outbox
 	acks   acks
 
 	grant atomic.Pointer[Grant]
@@ -41,7 +41,7 @@ type transport struct {
 	turn sync.Mutex
 	// Guarded by turn.
 	in        inbox
-	channels  map[string]*channel
+	channels  channels
 	aim       *aim      // Where it publishes to, as far as that is known.
 	now       time.Time // When what is done was read. Zero: long ago, perhaps.
 	published bool      // In what was read last.
@@ -51,17 +51,16 @@ type transport struct {
 
 	tmu sync.Mutex
 	// Guarded by tmu.
-	alarm   alarm.Alarm // For tick.
-	prompt  time.Time   // When to ask for a fresh token. Zero: not, or not again.
+	alarm   alarm.Alarm   // For tick.
+	prompt  time.Duration // When to ask for a fresh token, on the server's clock. Zero: not, or not again.
 	ticks   bool
 	stopped bool
 }
 
 func newTransport(ctx context.Context, s *Server, conn net.Conn, answer []byte, set settings, st *state) *transport {
-	t := &transport{server: s, ctx: ctx, conn: conn, set: set, state: st, in: inbox{limit: max(s.o.MaxFrame, 2*st.app.Limits().MessageBytes)}}
-	t.in.long = t.long
-	t.out = newOutbox(conn, answer, s.writers, s.o.WriteTimeout)
-	t.out.caught = t.caught
+	t := &transport{server: s, ctx: ctx, conn: conn, set: set, state: st}
+	t.in.limit, t.in.transport = max(s.o.MaxFrame, 2*st.app.Limits().MessageBytes), t
+	t.out.begin(t, answer)
 	t.acks.transport = t
 	t.heard.Store(time.Now().UnixNano())
 	return t

@@ -1,4 +1,7 @@
-package usher
+// Package within bounds in time what mostly waits for nothing. It knows nothing of
+// that. The Guard's verdicts and the attaches of the hub's connections are its
+// callers.
+package within
 
 import (
 	"context"
@@ -6,10 +9,12 @@ import (
 	"time"
 )
 
-// A verifyContext is what [context.WithTimeout] would return, at a fraction of
-// the cost where nobody waits for its end: most verifiers compute and never ask.
-// The timer, and the place in the parent, come with the first call of Done.
-type verifyContext struct {
+// A Context is what [context.WithTimeout] would return, at a fraction of the cost
+// where nobody waits for its end: most of what is done within it computes and
+// never asks. The timer, and the place in the parent, come with the first call of
+// Done. So does what the parent makes for whoever waits for its own end, and then
+// keeps for as long as it lives.
+type Context struct {
 	parent   context.Context
 	deadline time.Time
 
@@ -20,18 +25,18 @@ type verifyContext struct {
 	over  bool
 }
 
-// newVerifyContext returns a context that ends with parent or after limit. The
-// caller calls end when nobody needs it any more.
-func newVerifyContext(parent context.Context, limit time.Duration) *verifyContext {
-	c := &verifyContext{parent: parent, deadline: time.Now().Add(limit)}
+// New returns a context that ends with parent or after limit. The
+// caller calls End when nobody needs it any more.
+func New(parent context.Context, limit time.Duration) *Context {
+	c := &Context{parent: parent, deadline: time.Now().Add(limit)}
 	if at, ok := parent.Deadline(); ok && at.Before(c.deadline) {
 		c.deadline = at
 	}
 	return c
 }
 
-// end ends the context, for whoever has kept it.
-func (c *verifyContext) end() {
+// End ends the context, for whoever has kept it.
+func (c *Context) End() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over = true; c.stop != nil {
@@ -40,7 +45,7 @@ func (c *verifyContext) end() {
 }
 
 // start returns the context with a timer. Callers hold mu.
-func (c *verifyContext) start() context.Context {
+func (c *Context) start() context.Context {
 	if c.timed == nil {
 		c.timed, c.stop = context.WithDeadline(c.parent, c.deadline)
 		if c.over {
@@ -51,20 +56,20 @@ func (c *verifyContext) start() context.Context {
 }
 
 // Deadline implements [context.Context].
-func (c *verifyContext) Deadline() (time.Time, bool) { return c.deadline, true }
+func (c *Context) Deadline() (time.Time, bool) { return c.deadline, true }
 
 // String is what a context is printed as: never what is in it.
-func (c *verifyContext) String() string { return "usher.Limits.Verify" }
+func (c *Context) String() string { return "within.Context" }
 
 // Done implements [context.Context].
-func (c *verifyContext) Done() <-chan struct{} {
+func (c *Context) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.start().Done()
 }
 
 // Err implements [context.Context].
-func (c *verifyContext) Err() error {
+func (c *Context) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.timed != nil || c.over || c.parent.Err() != nil || !time.Now().Before(c.deadline) {
@@ -75,7 +80,7 @@ func (c *verifyContext) Err() error {
 
 // Value implements [context.Context]. Once there is a timer it is asked, since
 // package context looks there for whom to tell of the end.
-func (c *verifyContext) Value(key any) any {
+func (c *Context) Value(key any) any {
 	c.mu.Lock()
 	timed := c.timed
 	c.mu.Unlock()
