@@ -1,7 +1,6 @@
 package ably
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/tinylib/msgp/msgp"
@@ -56,13 +55,7 @@ func (a Ack) appendMsgpack(b []byte) []byte {
 		b = msgp.AppendMapHeader(b, 1)
 		b = msgp.AppendArrayHeader(msgp.AppendString(b, "serials"), uint32(n))
 		for m := range n {
-			at := len(b)
-			b = a.AppendSerial(append(b, 0xa0), i, m)
-			if n := len(b) - at - 1; n < 32 {
-				b[at] |= byte(n)
-			} else {
-				b = msgp.AppendStringFromBytes(b[:at], slices.Clone(b[at+1:]))
-			}
+			b = appendPlain(b, func(b []byte) []byte { return a.AppendSerial(b, i, m) })
 		}
 	}
 	return b

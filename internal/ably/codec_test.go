@@ -292,6 +292,15 @@ func TestReset(t *testing.T) {
 			t.Errorf("%s: %s, %v", text, d, got.Check())
 		}
 	}
+	for _, likely := range []string{"c", "other", ""} {
+		for text, want := range map[string]string{`{"channel":"c"}`: "c", `{"channel":"c","channel":null}`: "", `{"channel":7}`: "", `{}`: ""} {
+			got.Reset()
+			got.Expect(likely)
+			if err := ably.Decode(ably.JSON, []byte(text), got); err != nil || got.Channel != want {
+				t.Errorf("got channel %q of %s where %q was likely, %v", got.Channel, text, likely, err)
+			}
+		}
+	}
 	got.Reset()
 	if d := cmp.Diff(new(ably.ProtocolMessage), got, equal, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -16,6 +17,24 @@ type encoder struct {
 	b      []byte
 	open   []table // Msgpack: the tables that are being written.
 	room   [4]table
+
+	message Message // Of a Delivery.
+}
+
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
+
+func newEncoder(b []byte, f Format) *encoder {
+	e, _ := encoders.Get().(*encoder)
+	e.format, e.b, e.open = f, b, nil
+	return e
+}
+
+// release gives the encoder back, and returns what it has written.
+func (e *encoder) release() []byte {
+	b := e.b
+	e.b = nil
+	encoders.Put(e)
+	return b
 }
 
 // A table is where its head is, and how many members it has so far. Msgpack
@@ -85,6 +104,27 @@ func (e *encoder) writeText(s string) {
 		return
 	}
 	e.b = msgp.AppendString(e.b, s)
+}
+
+// writePlain writes text that write appends, in which there is nothing to escape.
+func (e *encoder) writePlain(write func(b []byte) []byte) {
+	if e.format == JSON {
+		e.b = append(write(append(e.b, '"')), '"')
+		return
+	}
+	e.b = appendPlain(e.b, write)
+}
+
+// appendPlain appends text that write appends as msgpack has it: most is short.
+func appendPlain(b []byte, write func(b []byte) []byte) []byte {
+	at := len(b)
+	b = write(append(b, 0xa0))
+	n := len(b) - at - 1
+	if n < 32 {
+		b[at] |= byte(n)
+		return b
+	}
+	return msgp.AppendStringFromBytes(b[:at], slices.Clone(b[at+1:]))
 }
 
 func (e *encoder) writeInteger(n int64) {

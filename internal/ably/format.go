@@ -1,9 +1,6 @@
 package ably
 
-import (
-	"strings"
-	"sync"
-)
+import "strings"
 
 // A Format is an encoding of the wire.
 type Format uint8
@@ -70,14 +67,9 @@ func Decode(f Format, b []byte, v Value) error {
 	return d.end()
 }
 
-var encoders = sync.Pool{New: func() any { return new(encoder) }}
-
 // Append appends v to b.
 func Append(b []byte, f Format, v Value) []byte {
-	e, _ := encoders.Get().(*encoder)
-	e.format, e.b, e.open = f, b, nil
+	e := newEncoder(b, f)
 	v.encode(e)
-	b, e.b = e.b, nil
-	encoders.Put(e)
-	return b
+	return e.release()
 }

@@ -123,7 +123,10 @@ func (m *Message) decode(d *decoder) {
 	m.problem, d.problem = d.problem, outer
 }
 
-func (m *Message) encode(e *encoder) {
+func (m *Message) encode(e *encoder) { m.write(e, nil) }
+
+// write is encode with a serial that appendSerial appends, if it is not nil.
+func (m *Message) write(e *encoder, appendSerial func(b []byte) []byte) {
 	e.begin()
 	e.text("id", m.ID)
 	e.text("name", m.Name)
@@ -132,7 +135,12 @@ func (m *Message) encode(e *encoder) {
 	e.text("connectionId", m.ConnectionID)
 	e.integer("timestamp", m.Timestamp)
 	e.raw("extras", m.Extras)
-	e.text("serial", m.Serial)
+	if appendSerial == nil {
+		e.text("serial", m.Serial)
+	} else {
+		e.name("serial")
+		e.writePlain(appendSerial)
+	}
 	e.alwaysInteger("action", int64(m.Action))
 	if m.Version != nil {
 		e.name("version")

@@ -40,6 +40,7 @@ type ProtocolMessage struct {
 	// Results are those of an ACK, one for each protocol message.
 	Results []*PublishResult
 
+	likely  string // The channel, perhaps: see Expect.
 	problem *ErrorInfo
 }
 
@@ -88,6 +89,10 @@ func (p *ProtocolMessage) Reset() {
 	*p = ProtocolMessage{Messages: list[:0]}
 }
 
+// Expect has the next Decode make no string of the channel's name where that is
+// channel, as it is for who publishes to one again and again.
+func (p *ProtocolMessage) Expect(channel string) { p.likely = channel }
+
 // keptMessages is how many messages are used again.
 const keptMessages = 4
 
@@ -109,7 +114,11 @@ func (p *ProtocolMessage) member(d *decoder, name []byte) {
 		p.ID = d.text()
 	case "channel":
 		p.ChannelGiven = d.kind() != kindNull
-		p.Channel = d.text()
+		if name := d.bytes(); string(name) == p.likely {
+			p.Channel = p.likely
+		} else {
+			p.Channel = string(name)
+		}
 	case "channelSerial":
 		p.ChannelSerial = d.text()
 	case "connectionId":

@@ -15,7 +15,7 @@ const origin = "@usher"
 
 // String is the position as a serial: of two of a channel, the later one is the
 // greater string.
-func (p Position) String() string { return string(p.append(make([]byte, 0, 48))) }
+func (p Position) String() string { return string(p.Append(make([]byte, 0, 48))) }
 
 // Serial is the serial of the message with this index at the position.
 func (p Position) Serial(index int) string { return string(p.AppendSerial(make([]byte, 0, 48), index)) }
@@ -23,10 +23,11 @@ func (p Position) Serial(index int) string { return string(p.AppendSerial(make([
 // AppendSerial appends what Serial returns: digits, "-", "@usher" and ":", and
 // nothing else.
 func (p Position) AppendSerial(b []byte, index int) []byte {
-	return appendPadded(append(p.append(b), ':'), uint64(index), 3)
+	return appendPadded(append(p.Append(b), ':'), uint64(index), 3)
 }
 
-func (p Position) append(b []byte) []byte {
+// Append appends what String returns.
+func (p Position) Append(b []byte) []byte {
 	b = appendPadded(b, uint64(p)/1000, 14)
 	b = appendPadded(append(b, '-'), uint64(p)%1000, 3)
 	return append(b, origin...)

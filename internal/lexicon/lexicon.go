@@ -49,16 +49,16 @@ func AppendMessages(out []hub.Message, list ably.Messages) []hub.Message {
 // Message is a message of a channel, for the wire.
 func Message(m *hub.Message, serial string) *ably.Message {
 	out := new(ably.Message)
-	Write(out, m, serial)
-	out.ConnectionID, out.Timestamp = m.ConnectionID, m.Time
+	Write(out, m)
+	out.ConnectionID, out.Timestamp, out.Serial = m.ConnectionID, m.Time, serial
 	return out
 }
 
-// Write writes a message of a channel over another that it has written, but for what
-// is the same of all that were published with it.
-func Write(out *ably.Message, m *hub.Message, serial string) {
+// Write writes a message of a channel over another that it has written, but for its
+// serial and for what is the same of all that were published with it.
+func Write(out *ably.Message, m *hub.Message) {
 	out.ID, out.Name, out.Data, out.Encoding = m.ID, m.Name, dataOf(m), m.Encoding
-	out.Extras, out.ClientID, out.Serial = m.Extras, m.ClientID, serial
+	out.Extras, out.ClientID = m.Extras, m.ClientID
 }
 
 // Past is a message of a channel's history, for the wire.

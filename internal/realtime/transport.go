@@ -226,6 +226,9 @@ func (t *transport) frame(op ws.OpCode, payload []byte) error {
 		t.server.known(t.state, t)
 	}
 	p, _ := said.Get().(*ably.ProtocolMessage)
+	if t.aim != nil {
+		p.Expect(t.aim.said)
+	}
 	if err := ably.Decode(t.format(op), payload, p); err != nil {
 		// Of no channel that is known, and not of the connection: it goes on.
 		t.acks.release()

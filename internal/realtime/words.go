@@ -2,10 +2,8 @@ package realtime
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/gobwas/ws"
 
@@ -40,49 +38,35 @@ func delivery(f ably.Format, e *hub.Entry) []byte {
 	return e.Encoded(int(f), func(e *hub.Entry) []byte { return appendEntry(nil, f, e, e.Name.Channel) })
 }
 
-var wordings = sync.Pool{New: func() any { return new(wording) }}
-
 // appendEntry appends an entry as a frame of what a client calls the channel.
 func appendEntry(b []byte, f ably.Format, e *hub.Entry, channel string) []byte {
-	w, _ := wordings.Get().(*wording)
-	defer wordings.Put(w)
-	return appendMessage(b, f, w.of(e, channel))
-}
-
-// A wording has the room for an entry in the words of the wire.
-type wording struct {
-	whole    ably.ProtocolMessage
-	messages []ably.Message
-}
-
-// of is an entry in the words of the wire. It lasts until the next.
-func (w *wording) of(e *hub.Entry, channel string) *ably.ProtocolMessage {
-	p := &w.whole
-	p.Action, p.Channel, p.ConnectionID, p.Timestamp = ably.ActionMessage, channel, e.ConnectionID, e.Time
-	p.ID, p.Messages, p.Presence = "", p.Messages[:0], nil
 	if e.Kind == hub.Presence {
-		p.Action, p.ChannelSerial = ably.ActionPresence, e.Position.String()
-		p.Presence = make(ably.PresenceMessages, len(e.Messages))
-		for i := range e.Messages {
-			p.Presence[i] = lexicon.PresenceMessage(&e.Messages[i])
-		}
-		return p
+		return appendMessage(b, f, presenceOf(e, channel))
 	}
-	w.messages = slices.Grow(w.messages[:0], len(e.Messages))[:len(e.Messages)]
 	base, short := baseOf(e.Messages)
-	if short {
-		p.ID = base
+	d := ably.Delivery{
+		ID: base, Channel: channel, ConnectionID: e.ConnectionID, Timestamp: e.Time,
+		AppendPlace: e.Position.Append,
+		Count:       len(e.Messages),
+		Write: func(m *ably.Message, i int) { // By whom and when is as the whole says.
+			if lexicon.Write(m, &e.Messages[i]); short {
+				m.ID = ""
+			}
+		},
+		AppendSerial: e.Position.AppendSerial,
+	}
+	return appendFrame(b, opcode(f), func(b []byte) []byte { return d.Append(b, f) })
+}
+
+// presenceOf is an entry of presence in the words of the wire.
+func presenceOf(e *hub.Entry, channel string) *ably.ProtocolMessage {
+	p := &ably.ProtocolMessage{
+		Action: ably.ActionPresence, Channel: channel, ChannelSerial: e.Position.String(),
+		ConnectionID: e.ConnectionID, Timestamp: e.Time, Presence: make(ably.PresenceMessages, len(e.Messages)),
 	}
 	for i := range e.Messages {
-		m := &w.messages[i]
-		lexicon.Write(m, &e.Messages[i], e.Serial(i)) // By whom and when is as the whole says.
-		if short {
-			m.ID = ""
-		}
-		p.Messages = append(p.Messages, m)
+		p.Presence[i] = lexicon.PresenceMessage(&e.Messages[i])
 	}
-	first := w.messages[0].Serial // It begins with that of the place.
-	p.ChannelSerial = first[:strings.LastIndexByte(first, ':')]
 	return p
 }
 
