@@ -54,19 +54,17 @@ type Attachment struct {
 	channel    *channel
 	waker      Waker
 	since      int64 // What was published before it the client is not to see.
-	// Position is where it begins: what is taken comes after it. Members were
-	// present at the end of the channel, as it was then.
+	// Position is where it begins: what is taken comes after it.
 	Position Position
-	Members  []*Message
 	// Resumed says that it goes on at From, and Lost that it cannot, so that it
-	// begins with what comes next. Backlog says that there is something to take.
-	Resumed, Lost, Backlog bool
+	// begins with what comes next. Backlog says that there is something to take,
+	// and Peopled that somebody was present.
+	Resumed, Lost, Backlog, Peopled bool
 
 	// Owned by who takes.
-	next  uint64
-	older Position // Up to where it has read what is older than the ring, from the log; 0 once it is in the ring.
-	page  []*Entry // What was read, and not taken.
-	// synced is up to where Members say all of presence that is to be known. Of
+	next uint64
+	past *past // What it has yet to take of what is older than the ring. Nil once it is in the ring.
+	// synced is up to where Present says all of presence that is to be known. Of
 	// what came before nothing is taken: a member that has entered then may have
 	// gone with its node, which no entry says.
 	synced Position
@@ -82,6 +80,12 @@ type Attachment struct {
 	watches bool
 	behind  bool
 	slot    int // In the channel's readers; -1 once it is detached.
+}
+
+// A past is what is read from the log.
+type past struct {
+	until Position // Up to where it was read.
+	page  []*Entry // What was read, and not taken.
 }
 
 // Channel is the name of its channel.
@@ -103,13 +107,15 @@ func (a *Attachment) wake() {
 // log.
 func (a *Attachment) Take(ctx context.Context, list []*Entry, limit int) ([]*Entry, error) {
 	before := len(list)
-	for a.older != 0 && len(list) == before {
+	for a.past != nil && len(list) == before {
 		if err := a.turn(ctx); err != nil {
 			return list, err
 		}
-		n := min(limit, len(a.page))
-		list = append(list, a.page[:n]...)
-		a.page = a.page[n:]
+		if p := a.past; p != nil {
+			n := min(limit, len(p.page))
+			list = append(list, p.page[:n]...)
+			p.page = p.page[n:]
+		}
 	}
 	if len(list) > before {
 		return list, nil
@@ -154,14 +160,15 @@ const pageEntries = 32
 // turn reads the next page of what is older than the ring, if the last one was
 // taken, or goes over to the ring.
 func (a *Attachment) turn(ctx context.Context) error {
-	if len(a.page) > 0 {
+	p := a.past
+	if len(p.page) > 0 {
 		return nil
 	}
 	if done, err := a.reachRing(); done || err != nil {
 		return err
 	}
 	log, name := a.channel.app.hub.log, a.channel.name
-	list, err := log.Read(ctx, name, Range{After: a.older, Limit: pageEntries})
+	list, err := log.Read(ctx, name, Range{After: p.until, Limit: pageEntries})
 	if err != nil {
 		return err
 	}
@@ -169,15 +176,15 @@ func (a *Attachment) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if after > a.older || len(list) == 0 { // Some were dropped: the ring had them once.
+	if after > p.until || len(list) == 0 { // Some were dropped: the ring had them once.
 		return ErrBehind
 	}
-	a.older = list[len(list)-1].Position
+	p.until = list[len(list)-1].Position
 	a.channel.mu.RLock()
 	defer a.channel.mu.RUnlock()
 	for _, e := range list {
 		if a.wants(e) {
-			a.page = append(a.page, e)
+			p.page = append(p.page, e)
 		}
 	}
 	return nil
@@ -193,10 +200,10 @@ func (a *Attachment) reachRing() (done bool, err error) {
 		return false, ErrNotAttached
 	case a.behind:
 		return false, ErrBehind
-	case a.older < c.ring.after:
+	case a.past.until < c.ring.after:
 		return false, nil
 	}
-	a.next, a.older = c.ring.seek(a.older), 0
+	a.next, a.past = c.ring.seek(a.past.until), nil
 	return true, nil
 }
 
@@ -284,7 +291,7 @@ func (c *channel) attach(ctx context.Context, conn *Connection, o Attaching) (*A
 		return nil, ErrUnavailable
 	}
 	c.place(a, o)
-	a.Members = c.members.list()
+	a.Peopled = len(c.members.all) > 0
 	a.slot = len(c.readers)
 	c.readers = append(c.readers, a)
 	c.occupancy.join(a)

@@ -109,8 +109,8 @@ func TestNodesSeeEachOthersMembers(t *testing.T) {
 		time.Sleep(time.Hour) // The log has forgotten that they came.
 		two := connect(t, apps[1])
 		seen := attach(t, two, "chat", hub.Attaching{Occupancy: true})
-		if len(seen.Members) != 2 {
-			t.Errorf("got %d members at an attach on another node, want 2", len(seen.Members))
+		if len(seen.Present()) != 2 {
+			t.Errorf("got %d members at an attach on another node, want 2", len(seen.Present()))
 		}
 		wantError(t, present(one, "chat", one.ID()+":1", hub.Leave, "a"), nil)
 		wantError(t, present(two, "chat", two.ID()+":0", hub.Enter, "c"), nil)
@@ -178,8 +178,8 @@ func TestNodeAnswersLate(t *testing.T) {
 		wantError(t, present(one, "chat", one.ID()+":0", hub.Enter, "a"), nil)
 		homes[0].setMute("0", true)
 		late := attach(t, connect(t, apps[1]), "chat", hub.Attaching{})
-		if len(late.Members) != 0 {
-			t.Errorf("got %d members of a node that does not answer", len(late.Members))
+		if len(late.Present()) != 0 {
+			t.Errorf("got %d members of a node that does not answer", len(late.Present()))
 		}
 		time.Sleep(time.Minute)
 		homes[0].setMute("0", false)

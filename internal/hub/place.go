@@ -62,7 +62,7 @@ func (c *channel) place(a *Attachment, o Attaching) {
 	case o.From != 0:
 		a.Resumed, a.Position, a.next = true, o.From, r.seek(o.From)
 		if o.From < r.after {
-			a.older = o.From
+			a.past = &past{until: o.From}
 		}
 	case o.Rewind > 0, o.RewindFor > 0:
 		a.next = c.rewind(o)
@@ -72,7 +72,7 @@ func (c *channel) place(a *Attachment, o Attaching) {
 			a.Position = r.after
 		}
 	}
-	a.Backlog = a.older != 0
+	a.Backlog = a.past != nil
 	for i := a.next; i < r.next && !a.Backlog; i++ {
 		a.Backlog = a.wants(r.at(i))
 	}

@@ -52,8 +52,8 @@ func TestPresence(t *testing.T) {
 		}
 	}
 	late := attach(t, connect(t, a), "chat", hub.Attaching{})
-	if len(late.Members) != 1 || late.Members[0].ClientID != "you" || late.Members[0].ID != one.ID()+":1:0" {
-		t.Errorf("got %d members at an attach, want you", len(late.Members))
+	if len(late.Present()) != 1 || late.Present()[0].ClientID != "you" || late.Present()[0].ID != one.ID()+":1:0" {
+		t.Errorf("got %d members at an attach, want you", len(late.Present()))
 	}
 	list := seen.now(t)
 	want := "[2 me me's 3 you you's 3 me me's 4 me me's]"
@@ -186,8 +186,8 @@ func TestResumeAfterRestart(t *testing.T) {
 	publish(t, c, "chat", "hello")
 	after := newAppOver(t, l, hub.AppOptions{})
 	back := attach(t, connect(t, after), "chat", hub.Attaching{From: seen.Position})
-	if list := back.now(t); !back.Resumed || len(back.Members) != 0 || len(list) != 1 || list[0].Kind != hub.Messages {
-		t.Errorf("got resumed %t, %d members and %d entries, want the message alone", back.Resumed, len(back.Members), len(list))
+	if list := back.now(t); !back.Resumed || len(back.Present()) != 0 || len(list) != 1 || list[0].Kind != hub.Messages {
+		t.Errorf("got resumed %t, %d members and %d entries, want the message alone", back.Resumed, len(back.Present()), len(list))
 	}
 }
 

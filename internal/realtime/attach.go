@@ -155,7 +155,7 @@ func (c *channel) attached(serial string) *ably.ProtocolMessage {
 	p := &ably.ProtocolMessage{
 		Action: ably.ActionAttached, Channel: c.name, ChannelSerial: serial, Flags: c.granted, Params: c.params,
 	}
-	if len(c.cursor.Members) > 0 && c.granted.Has(ably.ModePresenceSubscribe) {
+	if c.cursor.Peopled && c.granted.Has(ably.ModePresenceSubscribe) {
 		p.Flags |= ably.HasPresence
 	}
 	return p

@@ -16,14 +16,19 @@ type inbox struct {
 	limit     int
 	transport *transport // Takes messages that are larger than limit, and are not held. Nil: there are none such.
 
-	held  []byte // The head and what there is of the payload of a frame, or less.
-	whole []byte // What there is of a message in several frames.
-	op    ws.OpCode
-	parts bool // A message in several frames is under way.
+	held    []byte   // The head and what there is of the payload of a frame, or less.
+	partial *partial // Nil: no message is under way that is in several frames, or not held.
+}
 
-	mask  [4]byte      // Of the frame of the next.
-	under *longMessage // Is under way. Nil: none is.
-	total int64        // How much of it was begun.
+// A partial is a message of which there is less than all.
+type partial struct {
+	op    ws.OpCode
+	parts bool   // More frames of it are to come.
+	whole []byte // What there is of it, where it is held.
+
+	long  *longMessage // What is told of it, where it is not held. Nil: it is.
+	mask  [4]byte      // Of the last frame that has begun, as the next.
+	total int64        // How much was begun.
 	at    int          // How much of the frame has come.
 	left  int64        // How much of the frame is to come.
 }
@@ -41,7 +46,7 @@ func (in *inbox) take(p []byte, handle func(op ws.OpCode, payload []byte) error)
 		p = in.held
 	}
 	for len(p) > 0 {
-		if in.left > 0 {
+		if in.partial != nil && in.partial.left > 0 {
 			n, err := in.pass(p)
 			if err != nil {
 				return err
@@ -113,7 +118,7 @@ func (in *inbox) head(p []byte) (h ws.Header, size int, err error) {
 		h.Length = int64(binary.BigEndian.Uint64(p[2:]) & (1<<63 - 1))
 	}
 	state := ws.StateServerSide
-	if in.parts {
+	if in.partial != nil {
 		state = state.Set(ws.StateFragmented)
 	}
 	if ws.CheckHeader(h, state) != nil {
@@ -145,19 +150,19 @@ func (in *inbox) frame(h ws.Header, payload []byte, handle func(ws.OpCode, []byt
 	switch {
 	case h.OpCode.IsControl():
 		return handle(h.OpCode, payload)
-	case h.Fin && !in.parts:
+	case h.Fin && in.partial == nil:
 		return handle(h.OpCode, payload)
 	}
-	if !in.parts {
-		in.op, in.parts = h.OpCode, true
+	if in.partial == nil {
+		in.partial = &partial{op: h.OpCode, parts: true}
 	}
-	in.whole = append(in.whole, payload...)
+	m := in.partial
+	m.whole = append(m.whole, payload...)
 	if !h.Fin {
 		return nil
 	}
-	whole := in.whole
-	in.whole, in.parts = nil, false
-	return handle(in.op, whole)
+	in.partial = nil
+	return handle(m.op, m.whole)
 }
 
 // appendFrame appends a frame of the server's, whose payload write appends. A frame

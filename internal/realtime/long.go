@@ -35,35 +35,47 @@ func (t *transport) long(op ws.OpCode) *longMessage {
 
 // isLong reports whether a frame is of a message that is not held.
 func (in *inbox) isLong(h ws.Header) bool {
-	return !h.OpCode.IsControl() && (in.under != nil || h.Length > int64(in.limit-len(in.whole)))
+	if h.OpCode.IsControl() {
+		return false
+	}
+	room := int64(in.limit)
+	if m := in.partial; m != nil {
+		if m.long != nil {
+			return true
+		}
+		room -= int64(len(m.whole))
+	}
+	return h.Length > room
 }
 
 // extend begins a frame of a long message, of which some may be held: it was not
 // long until now.
 func (in *inbox) extend(h ws.Header) error {
-	if in.under == nil {
-		in.total = int64(len(in.whole))
-		if !in.parts {
-			in.op = h.OpCode
-		}
+	if in.partial == nil {
+		in.partial = &partial{op: h.OpCode}
 	}
-	if in.total += h.Length; in.total > maxLong {
+	m := in.partial
+	if m.long == nil {
+		m.total = int64(len(m.whole))
+	}
+	if m.total += h.Length; m.total > maxLong {
 		return errTooLarge
 	}
-	if in.under == nil {
-		in.under = in.transport.long(in.op)
-		if len(in.whole) > 0 { // A reader takes an empty write for no progress.
-			_, _ = in.under.Write(in.whole)
+	if m.long == nil {
+		m.long = in.transport.long(m.op)
+		if len(m.whole) > 0 { // A reader takes an empty write for no progress.
+			_, _ = m.long.Write(m.whole)
 		}
-		in.whole = nil
+		m.whole = nil
 	}
-	in.mask, in.at, in.left, in.parts = h.Mask, 0, h.Length, !h.Fin
+	m.mask, m.at, m.left, m.parts = h.Mask, 0, h.Length, !h.Fin
 	return in.passed()
 }
 
 // pass passes on what has come of a frame, and returns how much that is.
 func (in *inbox) pass(p []byte) (int, error) {
-	n := int(min(int64(len(p)), in.left))
+	m := in.partial
+	n := int(min(int64(len(p)), m.left))
 	buf, _ := payloads.Get().(*[]byte)
 	defer payloads.Put(buf)
 	payload := (*buf)[:0]
@@ -71,21 +83,21 @@ func (in *inbox) pass(p []byte) (int, error) {
 	if cap(payload) <= writeSize {
 		*buf = payload
 	}
-	ws.Cipher(payload, in.mask, in.at)
-	in.at += n
-	in.left -= int64(n)
-	_, _ = in.under.Write(payload) // It is read to its end, whatever it is.
+	ws.Cipher(payload, m.mask, m.at)
+	m.at += n
+	m.left -= int64(n)
+	_, _ = m.long.Write(payload) // It is read to its end, whatever it is.
 	return n, in.passed()
 }
 
 // passed sees whether that was all of the message.
 func (in *inbox) passed() error {
-	if in.left > 0 || in.parts {
+	m := in.partial
+	if m.left > 0 || m.parts {
 		return nil
 	}
-	m := in.under
-	in.under = nil
-	return m.end()
+	in.partial = nil
+	return m.long.end()
 }
 
 // end is called when all of it was there.

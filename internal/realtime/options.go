@@ -73,13 +73,14 @@ func (g *Grant) claimed(extras, channel string) string {
 	return ably.ClaimExtras(extras, text, said)
 }
 
-// within reports whether n more messages are within what the token limits.
-func (g *Grant) within(rates *hub.Rates, channel string, n int) bool {
+// within reports whether n more messages are within what the token limits for the
+// connection.
+func (g *Grant) within(st *state, channel string, n int) bool {
 	if g.Claims == nil {
 		return true
 	}
 	perSecond, limited := g.Claims.MaxRate(channel)
-	return !limited || rates.Take(ofToken, channel, n, perSecond)
+	return !limited || st.limited().Take(ofToken, channel, n, perSecond)
 }
 
 // Options say how a Server works.

@@ -66,7 +66,7 @@ func (t *transport) floods(n int) bool {
 	if rate <= 0 { // What was refused was the token's.
 		rate = 1000
 	}
-	return !t.state.rates.Take(ofRefusals, "", min(n, rate), floodFactor*float64(rate))
+	return !t.state.limited().Take(ofRefusals, "", min(n, rate), floodFactor*float64(rate))
 }
 
 // flooded ends a connection whose client wants more answers than are owed at once.
@@ -126,7 +126,7 @@ func (t *transport) mayPublish(p *ably.ProtocolMessage) (*aim, *ably.ErrorInfo) 
 		}
 		m.ClientID, m.Extras = id, g.claimed(m.Extras, to.hub)
 	}
-	if !g.within(&t.state.rates, to.hub, len(p.Messages)) {
+	if !g.within(t.state, to.hub, len(p.Messages)) {
 		return nil, ably.Err(ably.ConnectionRateLimited)
 	}
 	return to, nil

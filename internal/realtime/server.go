@@ -21,6 +21,7 @@ import (
 type Server struct {
 	o       Options
 	writers *writers
+	keys    *keyring
 	begun   time.Time
 	clock   alarm.Clock // Of the transports.
 
@@ -39,7 +40,7 @@ type Server struct {
 // New returns a server. After it, Close must be called.
 func New(o Options) *Server {
 	return &Server{
-		o: o.complete(), writers: newWriters(), begun: time.Now(),
+		o: o.complete(), writers: newWriters(), keys: newKeyring(), begun: time.Now(),
 		states: make(map[string]*state), adrift: make(adrift), transports: make(map[*transport]struct{}),
 	}
 }

@@ -1,9 +1,6 @@
 package realtime
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"strings"
 	"sync"
@@ -22,14 +19,14 @@ type state struct {
 	app  *hub.App
 	key  string // That began it.
 
-	rates hub.Rates // By channel, of those that the token limits; and of refusals.
-
 	mu sync.Mutex
 	// Guarded by mu.
 	clientID  string
-	keys      [2][sha256.Size]byte // The newest, and the one that was resumed by, until the client is known to have the newest.
-	transport *transport           // Nil while there is none.
-	older     *time.Timer          // Closes the transport that had the connection before this one. Nil: none had, or this one is known.
+	newest    uint32      // The number of its newest key.
+	older     uint32      // That of the one that was resumed by, until the client is known to have the newest. Else 0.
+	rates     *hub.Rates  // By channel, of those that the token limits; and of refusals. Nil: of none yet.
+	transport *transport  // Nil while there is none.
+	replaced  *time.Timer // Closes the transport that had the connection before this one. Nil: none had, or this one is known.
 	grace     time.Duration
 	timer     *time.Timer // Runs while there is none.
 	over      bool
@@ -38,21 +35,24 @@ type state struct {
 // The rates of a connection are what its token limits, and what it is refused.
 const ofToken, ofRefusals = "token", "refusals"
 
-// newKey gives the connection a new key. It can be resumed by old still, which
-// it was resumed by, if it was. Callers hold mu.
-func (st *state) newKey(old string) string {
-	secret := rand.Text()
-	if _, was, ok := strings.Cut(old, "!"); ok {
-		st.keys[1] = sha256.Sum256([]byte(was))
+// limited are the rates of the connection.
+func (st *state) limited() *hub.Rates {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.rates == nil {
+		st.rates = new(hub.Rates)
 	}
-	st.keys[0] = sha256.Sum256([]byte(secret))
-	return st.conn.ID() + "!" + secret
+	return st.rates
 }
 
-// opens reports whether a secret is of one of the keys. Callers hold mu.
-func (st *state) opens(secret string) bool {
-	digest := sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(digest[:], st.keys[0][:])|subtle.ConstantTimeCompare(digest[:], st.keys[1][:]) == 1
+// which is the number of the key that has this secret, or 0. Callers hold mu.
+func (st *state) which(k *keyring, secret string) uint32 {
+	for _, n := range []uint32{st.newest, st.older} {
+		if k.is(secret, st.conn.ID(), n) {
+			return n
+		}
+	}
+	return 0
 }
 
 // opened returns the state that a connection key is of, or nil.
@@ -69,7 +69,7 @@ func (s *Server) opened(key string) *state {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.over || !st.opens(secret) {
+	if st.over || st.which(s.keys, secret) == 0 {
 		return nil
 	}
 	return st

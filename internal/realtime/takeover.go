@@ -19,13 +19,15 @@ const showTime = 2 * time.Second
 func (s *Server) takeOver(st *state, t *transport, resume string, grace time.Duration) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if _, secret, _ := strings.Cut(resume, "!"); st.over || secret != "" && !st.opens(secret) {
+	_, secret, _ := strings.Cut(resume, "!")
+	by := st.which(s.keys, secret)
+	if st.over || secret != "" && by == 0 {
 		return hub.ErrClosed // As it is by now.
 	}
 	st.dismiss()
 	if old := st.transport; old != nil {
 		st.conn.Lose(grace) // Its cursors are over.
-		st.older = time.AfterFunc(showTime, func() {
+		st.replaced = time.AfterFunc(showTime, func() {
 			if t.answers.Load() { // And it has had its time to read.
 				s.known(st, t)
 			}
@@ -40,7 +42,8 @@ func (s *Server) takeOver(st *state, t *transport, resume string, grace time.Dur
 	s.mu.Lock()
 	s.adrift.remove(st)
 	s.mu.Unlock()
-	t.key, t.known = st.newKey(resume), resume == ""
+	st.newest, st.older = st.newest+1, by
+	t.key, t.known = st.newest, resume == ""
 	err := st.conn.Return()
 	t.stay = st.conn.Stay()
 	return err
@@ -52,7 +55,7 @@ func (s *Server) known(st *state, t *transport) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.transport == t {
-		st.keys[1] = st.keys[0]
+		st.older = 0
 		st.dismiss()
 	}
 }
@@ -60,8 +63,8 @@ func (s *Server) known(st *state, t *transport) {
 // dismiss has the older transport closed now, if there is one: by the timer, since
 // that can take a while. Callers hold mu.
 func (st *state) dismiss() {
-	if st.older != nil {
-		st.older.Reset(0)
-		st.older = nil
+	if st.replaced != nil {
+		st.replaced.Reset(0)
+		st.replaced = nil
 	}
 }

@@ -26,7 +26,7 @@ type transport struct {
 	conn   net.Conn
 	set    settings
 	state  *state
-	key    string // By which the connection can be resumed.
+	key    uint32 // The number of that by which the connection can be resumed.
 	stay   int    // Which of the connection's it is.
 	out    outbox
 	acks   acks
@@ -104,7 +104,7 @@ func (t *transport) connected(gone *ably.ErrorInfo) {
 	t.send(&ably.ProtocolMessage{
 		Action: ably.ActionConnected, ConnectionID: t.state.conn.ID(), Error: gone, Timestamp: time.Now().UnixMilli(),
 		ConnectionDetails: &ably.ConnectionDetails{
-			ConnectionKey: t.key, ClientID: g.ClientID, ServerID: o.ServerID,
+			ConnectionKey: t.server.keys.key(t.state.conn.ID(), t.key), ClientID: g.ClientID, ServerID: o.ServerID,
 			MaxMessageSize: limits.MessageBytes, MaxFrameSize: t.in.limit, MaxInboundRate: max(limits.Rate, 0),
 			StateTTL: o.StateTTL.Milliseconds(), MaxIdle: t.set.maxIdle.Milliseconds(),
 		},
@@ -196,8 +196,8 @@ func (t *transport) end() {
 	t.server.clock.Stop(&t.alarm)
 	t.tmu.Unlock()
 	_ = t.conn.Close()
-	if m := t.in.under; m != nil {
-		m.abandon()
+	if m := t.in.partial; m != nil && m.long != nil {
+		m.long.abandon()
 	}
 	t.out.stop()
 	t.server.lost(t.state, t)
