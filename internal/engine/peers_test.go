@@ -59,8 +59,9 @@ func TestHubsOfCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, two := attach(apps[1])
-	if len(two.Members) != 1 || two.Members[0].Data != "\xff\x00" || two.Members[0].ClientID != "me" {
-		t.Errorf("got %d members on the other node, want me", len(two.Members))
+	members := two.Present()
+	if len(members) != 1 || members[0].Data != "\xff\x00" || members[0].ClientID != "me" {
+		t.Errorf("got %d members on the other node, want me", len(members))
 	}
 	for i := range 100 {
 		p := hub.Publication{Channel: "chat", Messages: []hub.Message{{Data: fmt.Sprint(i), Form: hub.Text}}}
