@@ -70,7 +70,7 @@ func (l *streamLog) append(e *hub.Entry, then func(hub.Position, error)) error {
 	if len(data) > maxEntry {
 		return hub.ErrTooLarge
 	}
-	s, _, name := l.streamOf(e.Name)
+	s, _, name := l.streamOf(*e.Name)
 	key := sha256.Sum256([]byte(e.Key().String()))
 	number, err := l.appends.begin(s.stream(), then)
 	if err != nil {

@@ -45,7 +45,7 @@ func decodeEntry(b []byte) (*hub.Entry, error) {
 	if d.octet() != entryFormat {
 		return nil, errEntry
 	}
-	e := &hub.Entry{Kind: hub.Kind(d.octet())}
+	e := &hub.Entry{Name: new(hub.Name), Kind: hub.Kind(d.octet())}
 	e.Name.Kept = d.octet() == 1
 	e.Name.App, e.Name.Channel, e.ConnectionID = d.text(), d.text(), d.text()
 	n := d.number()

@@ -75,7 +75,7 @@ func encodeAnswer(a hub.Answer) []byte {
 		out.Uses = append(out.Uses, usesOf(o))
 	}
 	if len(a.Members) > 0 {
-		e := &hub.Entry{Kind: hub.Presence}
+		e := &hub.Entry{Name: new(hub.Name), Kind: hub.Presence}
 		for _, m := range a.Members {
 			e.Messages = append(e.Messages, *m)
 			out.Times = append(out.Times, m.Time)

@@ -133,9 +133,9 @@ func (m *MemoryLog) locked(e *Entry) (*memoryShard, *memoryChannel) {
 			s.mu.Unlock()
 		}
 	}
-	s := m.shard(e.Name)
+	s := m.shard(*e.Name)
 	s.mu.Lock()
-	c := s.channel(e.Name)
+	c := s.channel(*e.Name)
 	if memo != nil {
 		memo.Store(&memoryPlace{m, c})
 	}

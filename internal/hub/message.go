@@ -77,8 +77,8 @@ const (
 // An Entry is what was published at once, at its place in its channel's log. It
 // does not change once it has one.
 type Entry struct {
-	// Name is of the channel.
-	Name Name
+	// Name is of the channel. It is not changed.
+	Name *Name
 	// Kind says what Messages are.
 	Kind Kind
 	// Position is its place, and Time when it was given, in milliseconds since

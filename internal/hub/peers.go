@@ -264,7 +264,7 @@ func (c *channel) bury(dead func(node string) bool, own string) {
 		}
 		gone := *m
 		gone.Action, gone.ID = Leave, "gone-"+strings.ReplaceAll(m.ID, ":", "-")+":0"
-		list = append(list, &Entry{Name: c.name, Kind: Presence, ConnectionID: key.connection, Messages: []Message{gone}})
+		list = append(list, &Entry{Name: &c.in.name, Kind: Presence, ConnectionID: key.connection, Messages: []Message{gone}})
 	}
 	c.mu.RUnlock()
 	for _, e := range list {

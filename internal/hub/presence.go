@@ -47,7 +47,7 @@ func (c *Connection) Present(name, base string, list []Message, then func(Positi
 	}
 	c.app.counts.presence(len(list), sizeOf(list))
 	c.app.hub.log.Append(&Entry{
-		Name: a.channel.name, Kind: Presence, ConnectionID: c.id, Messages: list,
+		Name: &a.channel.in.name, Kind: Presence, ConnectionID: c.id, Messages: list,
 	}, func(at Position, err error) {
 		if err != nil {
 			c.renote(a.channel, list)
@@ -240,7 +240,7 @@ func (c *channel) leaving(connection string, noted map[string]*Message) *Entry {
 		return nil
 	}
 	base := rand.Text()[:12] + ":"
-	e := &Entry{Name: c.name, Kind: Presence, ConnectionID: connection}
+	e := &Entry{Name: &c.in.name, Kind: Presence, ConnectionID: connection}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for client := range noted {

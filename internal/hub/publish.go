@@ -92,7 +92,7 @@ func (a *App) publish(in *entrance, own, key *rate, p *Publication, then func(Po
 	}
 	a.counts.published(len(p.Messages), size)
 	e := newEntry(p.Messages)
-	e.Name, e.ConnectionID, e.Time, e.memo = in.name, p.ConnectionID, now.UnixMilli(), &in.memo
+	e.Name, e.ConnectionID, e.Time, e.memo = &in.name, p.ConnectionID, now.UnixMilli(), &in.memo
 	for i := range e.Messages {
 		e.Messages[i].ConnectionID = p.ConnectionID
 	}

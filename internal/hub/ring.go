@@ -13,6 +13,7 @@ type ring struct {
 	slots []*Entry // A power of two, or none; the entry i is at i modulo its length.
 	first uint64   // Of the oldest entry.
 	next  uint64
+	since int64 // When the oldest entry was published, or an earlier time: it need not be looked at.
 	bytes int
 	after Position // All entries after it are here.
 	head  Position // Of the newest entry, or what after was at first.
@@ -64,17 +65,23 @@ func (r *ring) drop() {
 
 // expire forgets what was published before a time, in milliseconds.
 func (r *ring) expire(before int64) {
+	if r.since >= before {
+		return
+	}
 	for r.len() > 0 && r.at(r.first).Time < before {
 		r.drop()
 	}
 	if r.len() == 0 {
-		r.slots = nil
+		r.slots, r.since = nil, 0
+	} else {
+		r.since = r.at(r.first).Time
 	}
 }
 
 // fill puts older entries in front, the newest of them first, as many as fit.
 // after is the position after which older, and what the ring had, is all.
 func (r *ring) fill(older []*Entry, after Position) {
+	r.since = 0
 	for _, e := range older {
 		if e.Position > r.after {
 			continue // It came by push too.

@@ -34,16 +34,18 @@ func setData(m *hub.Message, d ably.Data) {
 
 // Messages are those that a client publishes, for the hub.
 func Messages(list ably.Messages) []hub.Message {
-	return AppendMessages(make([]hub.Message, 0, len(list)), list)
+	out := make([]hub.Message, len(list))
+	ReadMessages(out, list)
+	return out
 }
 
-// AppendMessages appends what Messages returns.
-func AppendMessages(out []hub.Message, list ably.Messages) []hub.Message {
-	for _, m := range list {
-		out = append(out, hub.Message{ID: m.ID, Name: m.Name, Encoding: m.Encoding, Extras: m.Extras, ClientID: m.ClientID})
-		setData(&out[len(out)-1], m.Data)
+// ReadMessages reads what Messages returns into as many that are empty.
+func ReadMessages(out []hub.Message, list ably.Messages) {
+	for i, m := range list {
+		to := &out[i]
+		to.ID, to.Name, to.Encoding, to.Extras, to.ClientID = m.ID, m.Name, m.Encoding, m.Extras, m.ClientID
+		setData(to, m.Data)
 	}
-	return out
 }
 
 // Message is a message of a channel, for the wire.

@@ -11,7 +11,7 @@ import (
 // What is written for who gets a message.
 func BenchmarkDelivery(b *testing.B) {
 	e := &hub.Entry{
-		Name: hub.Name{App: "app", Channel: "room:1"}, Position: 1764480000123456, Time: 1764480000123, ConnectionID: "n1ABCDEFGHIJ",
+		Name: &hub.Name{App: "app", Channel: "room:1"}, Position: 1764480000123456, Time: 1764480000123, ConnectionID: "n1ABCDEFGHIJ",
 		Messages: []hub.Message{{
 			ID: "n1ABCDEFGHIJ:7:0", Name: "greeting", Data: strings.Repeat("x", 128), Form: hub.Text,
 			ClientID: "somebody", ConnectionID: "n1ABCDEFGHIJ", Time: 1764480000123,

@@ -28,28 +28,41 @@ func (t *transport) publish(p *ably.ProtocolMessage) error {
 
 // tryPublish publishes. It returns why that is refused, or nil: then o is told.
 func (t *transport) tryPublish(p *ably.ProtocolMessage, o *owed) *ably.ErrorInfo {
-	var err error
 	switch p.Action {
 	case ably.ActionMessage:
-		to, info := t.mayPublish(p)
-		if info != nil {
-			return info
-		}
-		list := lexicon.AppendMessages(to.room[:0], p.Messages)
-		err = t.state.conn.Publish(hub.Publication{Channel: to.hub, Number: p.MsgSerial, Messages: list, Time: t.time()}, o.then)
-		to.room[0] = hub.Message{} // The hub keeps no list.
+		return t.publishMessages(p, o)
 	case ably.ActionPresence:
-		if info := t.mayBePresent(p); info != nil {
-			return info
-		}
-		base := t.state.conn.ID() + ":" + strconv.FormatInt(p.MsgSerial, 10)
-		err = t.state.conn.Present(p.Channel, base, lexicon.PresenceMessages(p.Presence), o.then)
+		return t.publishPresence(p, o)
 	case ably.ActionAnnotation:
 		return ably.Errorf(ably.MutationDisabled, "annotations need them")
-	default:
-		return ably.Errorf(ably.BadRequest, "objects are not supported")
 	}
+	return ably.Errorf(ably.BadRequest, "objects are not supported")
+}
+
+func (t *transport) publishMessages(p *ably.ProtocolMessage, o *owed) *ably.ErrorInfo {
+	to, info := t.mayPublish(p)
+	if info != nil {
+		return info
+	}
+	list := to.room[:]
+	if len(p.Messages) > 1 {
+		list = make([]hub.Message, len(p.Messages))
+	}
+	lexicon.ReadMessages(list, p.Messages)
+	err := t.state.conn.Publish(hub.Publication{Channel: to.hub, Number: p.MsgSerial, Messages: list, Time: t.time()}, o.then)
+	clear(to.room[:]) // The hub keeps no list.
 	if err != nil {
+		return lexicon.Refusal(err)
+	}
+	return nil
+}
+
+func (t *transport) publishPresence(p *ably.ProtocolMessage, o *owed) *ably.ErrorInfo {
+	if info := t.mayBePresent(p); info != nil {
+		return info
+	}
+	base := t.state.conn.ID() + ":" + strconv.FormatInt(p.MsgSerial, 10)
+	if err := t.state.conn.Present(p.Channel, base, lexicon.PresenceMessages(p.Presence), o.then); err != nil {
 		return lexicon.Refusal(err)
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 
 func testFields(t *testing.T, logs []hub.Log) {
 	sent := &hub.Entry{
-		Name: hub.Name{App: "app", Channel: "päper:[x]/y z*>.", Kept: true}, Kind: hub.Presence, ConnectionID: "conn",
+		Name: &hub.Name{App: "app", Channel: "päper:[x]/y z*>.", Kept: true}, Kind: hub.Presence, ConnectionID: "conn",
 		Messages: []hub.Message{
 			{
 				ID: "id:0", Name: "näme", Data: "\x00\xff\x01", Form: hub.Binary, Encoding: "json/base64",
@@ -23,11 +23,11 @@ func testFields(t *testing.T, logs []hub.Log) {
 		},
 	}
 	want := *clone(sent)
-	tail := Follow(t, logs[0], sent.Name)
+	tail := Follow(t, logs[0], *sent.Name)
 	before := time.Now().Add(-time.Minute)
 	at := Append(t, logs[0], sent)
 	told := tail.Await(t, 1)[0]
-	list, err := logs[len(logs)-1].Read(t.Context(), sent.Name, hub.Range{Limit: 1})
+	list, err := logs[len(logs)-1].Read(t.Context(), *sent.Name, hub.Range{Limit: 1})
 	if err != nil || len(list) != 1 {
 		t.Fatalf("read: got %d entries and %v, want one", len(list), err)
 	}
@@ -51,7 +51,7 @@ func testFields(t *testing.T, logs []hub.Log) {
 		if d := cmp.Diff(want.Messages, got.Messages); d != "" {
 			t.Errorf("%s: got other messages (-want +got):\n%s", what, d)
 		}
-		if got.Name != want.Name || got.Kind != want.Kind || got.ConnectionID != want.ConnectionID {
+		if *got.Name != *want.Name || got.Kind != want.Kind || got.ConnectionID != want.ConnectionID {
 			t.Errorf("%s: got %v, %v, %q", what, got.Name, got.Kind, got.ConnectionID)
 		}
 	}

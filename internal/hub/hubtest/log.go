@@ -43,7 +43,7 @@ var Chat = hub.Name{App: "app", Channel: "chat"}
 
 // Entry is one of a text message.
 func Entry(n hub.Name, id, text string) *hub.Entry {
-	return &hub.Entry{Name: n, Messages: []hub.Message{{ID: id, Data: text, Form: hub.Text}}}
+	return &hub.Entry{Name: &n, Messages: []hub.Message{{ID: id, Data: text, Form: hub.Text}}}
 }
 
 // Append appends and waits.
