@@ -98,18 +98,37 @@ func (d *decoder) another(end byte) bool {
 	return false
 }
 
-// string reads a string.
+// string reads a string. Most mean what they say, or have short escapes, as the text
+// of an object has. The rest is left to jsontext.
 func (d *decoder) string() []byte {
-	if d.at < len(d.b) && d.b[d.at] == '"' && !d.mangled { // Most mean what they say.
-		from := d.at + 1
-		end := from + plainUpTo(d.b[from:], true)
-		if end < len(d.b) && d.b[end] == '"' {
-			d.at = end + 1
-			return d.b[from:end]
+	quote := d.next() == '"'
+	n, at := len(d.room), d.at+1
+	for quote && !d.mangled {
+		end := at + plainUpTo(d.b[at:], true)
+		if end+1 >= len(d.b) {
+			break
 		}
+		if d.b[end] == '"' {
+			inside := d.b[at:end]
+			d.at = end + 1
+			if len(d.room) == n {
+				return inside
+			}
+			d.room = append(d.room, inside...)
+			return d.room[n:len(d.room):len(d.room)]
+		}
+		short := shortEscapes[d.b[end+1]]
+		if d.b[end] != '\\' || short == 0 {
+			break
+		}
+		d.room = append(append(d.room, d.b[at:end]...), short)
+		at = end + 2
 	}
 	return d.unquoted(d.quoted())
 }
+
+// shortEscapes are what stands for a byte behind a backslash.
+var shortEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
 // quoted reads a string as it is written, without the quotes. It is plain if it
 // means what it says.

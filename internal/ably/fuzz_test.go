@@ -62,7 +62,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzJSON(f *testing.F) {
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, text := range []string{
-		` { "a\u0062" : [ true , false,null,-1.5e+7,0,10E2 , {} , [ ] ] ,"a":"é" }`, `"\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00\u0000"`, `["\ud800","\ud800\u0041","\udc00x"]`,
+		` { "a\u0062" : [ true , false,null,-1.5e+7,0,10E2 , {} , [ ] ] ,"a":"é" }`, `"\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00\u0000"`, `["\ud800","\ud800\u0041","\udc00x"]`, `{"12345678\"\\\/\b\f\n\r\tx":"\\","\"":"é\n\u000a\""}`, `"\"`, `"\n\x"`,
 		"\"a\xff\xfe\xc3\"", "\"1234567\x1f\"", "\"\x1f\"", "\"12345678\x7f\"", "[1]\x00", "\x00", "\ufeff[]", "", " ", `"`, `"\`, `"\u12`, `"\u123`, `"\u12g4"`, `"\x"`,
 		`[1,]`, `[,1]`, `[1 2]`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`, `{1:2}`, `[}`, `{]`, `[`, `{"a":[`, `01`, `-`, `-a`, `1.`, `.5`, `1e`, `1e+`, `+1`, `tru`, `truex`, `nul`, `1e999`,
 		deep(32), deep(33), deep(9999), deep(10000), deep(10001), `{"a":` + deep(31) + `}`,
