@@ -13,7 +13,10 @@ import (
 // machine's clock is the test's: synctest's stands still while somebody waits
 // for a lock.
 func TestPingTakesNothing(t *testing.T) {
-	const every = 500 * time.Millisecond
+	const (
+		every = 500 * time.Millisecond
+		slack = 10 * time.Second // For a busy machine; a tunnel that does not see it stays for good.
+	)
 	tests := []struct {
 		name  string
 		after time.Duration // When the upstream says something.
@@ -30,24 +33,25 @@ func TestPingTakesNothing(t *testing.T) {
 	for _, tt := range tests {
 		for _, idle := range []time.Duration{0, 100 * every, every * 11 / 5} {
 			name := fmt.Sprintf("%s, idle %v", tt.name, idle)
+			begun := time.Now() // Before the tunnel's clock: it may not end too early.
 			p := piped(t, Route{Ping: every, Idle: idle})
 			all.Go(func() {
-				begun := time.Now()
 				if tt.says != nil {
 					time.Sleep(tt.after)
-					if _, err := p.server.Write(tt.says); err != nil {
+					// On a busy machine it may come to say it when the tunnel has ended.
+					if _, err := p.server.Write(tt.says); err != nil && time.Since(begun) < tt.ends {
 						t.Errorf("%s: upstream sends: %v", name, err)
 					}
 				}
 				if f, err := ws.ReadFrame(p.server.rd); err != nil || f.Header.OpCode != ws.OpClose {
 					t.Errorf("%s: the upstream got %v, %v, want Close", name, f.Header.OpCode, err)
 				}
-				if took := time.Since(begun); took < tt.ends || took > tt.ends+time.Second {
+				if took := time.Since(begun); took < tt.ends || took > tt.ends+slack {
 					t.Errorf("%s: the upstream was told after %v, want %v", name, took, tt.ends)
 				}
 				p.server.Close()
 				<-p.done
-				if took := time.Since(begun); took > tt.ends+closeTime+time.Second {
+				if took := time.Since(begun); took > tt.ends+closeTime+slack {
 					t.Errorf("%s: the tunnel ended after %v, want %v at most", name, took, tt.ends+closeTime)
 				}
 			})
