@@ -39,6 +39,13 @@ func (o owners) count(of Owner, n int) {
 	}
 }
 
+// Owner is whose the connection is.
+func (c *Connection) Owner() Owner {
+	c.app.mu.Lock()
+	defer c.app.mu.Unlock()
+	return c.owner
+}
+
 // Become says that the connection is another's by now, or why that one may have no
 // more: then it is as it was.
 func (c *Connection) Become(o Owner) error {

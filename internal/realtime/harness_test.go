@@ -158,6 +158,9 @@ func (s *site) grant(id *usher.Identity) (*realtime.Grant, error) {
 		return nil, err
 	}
 	g := &realtime.Grant{App: s.app, ClientID: tok.clientID, Permissions: p}
+	if tok.clientID != "*" {
+		g.Client = tok.clientID
+	}
 	if tok.lives > 0 {
 		g.Expires = id.Expires
 	}

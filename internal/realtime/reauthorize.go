@@ -46,7 +46,7 @@ func (t *transport) judge(p *ably.ProtocolMessage) (*Grant, error) {
 	if g, err = renewed(now, g); err != nil {
 		return nil, err
 	}
-	if err := t.state.conn.Become(g.owner()); err != nil {
+	if err := t.server.makeRoom(g, func() error { return t.state.conn.Become(g.owner()) }); err != nil {
 		return nil, &usher.Refusal{Status: http.StatusTooManyRequests, Code: usher.CloseTooMany, Word: "too_many", Cause: err}
 	}
 	return g, nil

@@ -41,7 +41,7 @@ type Server struct {
 func New(o Options) *Server {
 	return &Server{
 		o: o.complete(), writers: newWriters(), keys: newKeyring(), begun: time.Now(),
-		states: make(map[string]*state), adrift: make(adrift), transports: make(map[*transport]struct{}),
+		states: make(map[string]*state), adrift: newAdrift(), transports: make(map[*transport]struct{}),
 	}
 }
 

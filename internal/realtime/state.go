@@ -1,7 +1,6 @@
 package realtime
 
 import (
-	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +16,6 @@ type state struct {
 	// Immutable.
 	conn *hub.Connection
 	app  *hub.App
-	key  string // That began it.
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -93,97 +91,16 @@ func (s *Server) resume(key string, g *Grant) (st *state, gone, wrong *ably.Erro
 	return st, nil, nil
 }
 
-// adrift are the states that have no transport, by their apps and the keys that
-// began them.
-type adrift map[*hub.App]map[string]map[*state]struct{}
-
-func (a adrift) add(st *state) {
-	keys := a[st.app]
-	if keys == nil {
-		keys = make(map[string]map[*state]struct{})
-		a[st.app] = keys
-	}
-	if keys[st.key] == nil {
-		keys[st.key] = make(map[*state]struct{})
-	}
-	keys[st.key][st] = struct{}{}
-}
-
-func (a adrift) remove(st *state) {
-	keys := a[st.app]
-	if delete(keys[st.key], st); len(keys[st.key]) == 0 {
-		delete(keys, st.key)
-	}
-	if len(keys) == 0 {
-		delete(a, st.app)
-	}
-}
-
-// any returns one of an app, and of a key unless that is empty, or nil.
-func (a adrift) any(app *hub.App, key string) *state {
-	for name := range a[app] {
-		if key != "" {
-			name = key
-		}
-		for one := range a[app][name] {
-			return one
-		}
-	}
-	return nil
-}
-
-// Clients are how many clients are connected, and how many connections have lost
-// theirs and can be resumed.
-func (s *Server) Clients() (connected, disconnected int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, keys := range s.adrift {
-		for _, states := range keys {
-			disconnected += len(states)
-		}
-	}
-	return len(s.transports), disconnected
-}
-
-// yield ends a connection of an app, or of one of its keys, that has no transport,
-// if there is one: any of them, since whoever leaves many behind has the most there.
-func (s *Server) yield(app *hub.App, key string) bool {
-	s.mu.Lock()
-	one := s.adrift.any(app, key)
-	if one != nil {
-		s.adrift.remove(one)
-	}
-	s.mu.Unlock()
-	if one == nil {
-		return false
-	}
-	s.forget(one, nil) // Unless it was resumed meanwhile.
-	return true
-}
-
-// makesRoom has one give way, where that may help against err. Those of one client
-// give no way to it: it has left them itself.
-func (s *Server) makesRoom(err error, g *Grant) bool {
-	switch {
-	case errors.Is(err, hub.ErrConnections):
-		return s.yield(g.App, "")
-	case errors.Is(err, hub.ErrKeyConnections):
-		return s.yield(g.App, g.Key)
-	}
-	return false
-}
-
-// begin makes a new state. Where there are as many as there may be, those that
-// could be resumed give way.
+// begin makes a new state.
 func (s *Server) begin(g *Grant) (*state, error) {
-	conn, err := g.App.Connect(g.owner())
-	for s.makesRoom(err, g) {
+	var conn *hub.Connection
+	if err := s.makeRoom(g, func() (err error) {
 		conn, err = g.App.Connect(g.owner())
-	}
-	if err != nil {
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	st := &state{conn: conn, app: g.App, key: g.Key, clientID: g.ClientID}
+	st := &state{conn: conn, app: g.App, clientID: g.ClientID}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -206,8 +123,9 @@ func (s *Server) lost(st *state, t *transport) {
 	st.dismiss()
 	st.conn.Lose(st.grace)
 	st.timer = time.AfterFunc(max(s.o.StateTTL, st.grace), func() { s.forget(st, nil) })
+	owner := st.conn.Owner()
 	s.mu.Lock()
-	s.adrift.add(st)
+	s.adrift.add(st, owner)
 	s.mu.Unlock()
 }
 

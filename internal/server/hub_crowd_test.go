@@ -37,10 +37,9 @@ func TestHubConnectionsOfOneClient(t *testing.T) {
 	tell(t, nobody, fmt.Sprintf(`{"action":17,"auth":{"accessToken":%q}}`, tokenOf("mallory")))
 	says(t, nobody, disconnected, 42910)
 
-	// And where it leaves some behind, which it could resume, they are its own.
-	for _, c := range mallory {
-		_ = c.UnderlyingConn().Close()
-	}
+	// What it leaves behind gives way to it, and to it alone.
+	_ = mallory[0].UnderlyingConn().Close()
+	comesIn(t, at+tokenOf("mallory"))
 	says(t, mustDial(t, at+tokenOf("mallory"), nil), disconnected, 42910)
 	says(t, mustDial(t, at+tokenOf("bob"), nil), connected, 0)
 	says(t, mustDial(t, "ws://"+g.public+"/?key=chat.full:"+secret, nil), connected, 0)
@@ -67,10 +66,16 @@ func TestHubConnectionsOfOneKey(t *testing.T) {
 	tell(t, list[1], `{"action":10,"channel":"a"}`)
 	says(t, list[1], attached, 0)
 	_ = list[0].UnderlyingConn().Close()
-	for end := time.Now().Add(patience); ; { // The server hears of it a moment later.
-		c := mustDial(t, at, nil)
-		if w := next(t, c); w.Action == connected {
-			break
+	comesIn(t, at)
+}
+
+// comesIn connects to where somebody has just gone: the server hears of it a moment
+// later.
+func comesIn(t *testing.T, url string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		if w := next(t, mustDial(t, url, nil)); w.Action == connected {
+			return
 		} else if time.Now().After(end) {
 			t.Fatalf("got %+v, want that who has gone gives way", w)
 		}
