@@ -31,7 +31,8 @@ type Revocation struct {
 	Reason string `json:"reason,omitempty"`
 	// IssuedBefore spares credentials that were issued at this time or later,
 	// so that whoever logs in again gets in. Times in tokens are mostly in whole
-	// seconds: a login within the second of the revocation counts as before it.
+	// seconds, and then a login within the second of the revocation counts as
+	// before it; one with a fraction is taken as it is.
 	// At most a minute ahead. Default: now.
 	IssuedBefore time.Time `json:"issued_before,omitzero"`
 	// Applies is when the revocation takes effect, at most ten minutes ahead.

@@ -1,6 +1,7 @@
 package apps_test
 
 import (
+	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,4 +145,34 @@ func TestRevokeFromBeforeItCould(t *testing.T) {
 			t.Errorf("got %v, want it taken back", err)
 		}
 	})
+}
+
+// A token that was made in the very second of a revocation is spared where it says
+// that it was made after it, and not where it says the second alone.
+func TestRevokeWithinTheSecond(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		iat     any
+		revoked bool
+	}{
+		{"the second alone", 946684800, true},
+		{"a moment before", json.Number("946684800.499"), true},
+		{"at that moment", json.Number("946684800.500"), false},
+		{"a moment after", json.Number("946684800.501"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // Which begins at 946684800.
+				w := newWorld(t)
+				time.Sleep(500 * time.Millisecond)
+				if _, err := w.Revoke(t.Context(), group, &ably.RevokeRequest{Targets: []string{"clientId:me"}}, w.grant(t, group+":"+secret)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(100 * time.Millisecond)
+				token := of(group, map[string]any{"x-ably-clientId": "me", "iat": tt.iat, "exp": 946688400})
+				if got := coded(w.revoked(t, token), ably.TokenRevoked); got != tt.revoked {
+					t.Errorf("got revoked: %t, want %t", got, tt.revoked)
+				}
+			})
+		})
+	}
 }
