@@ -129,10 +129,9 @@ const warmingUp = 5
 
 // publishes are the messages of a publisher that sends each, and those before
 // them for warming.
-func (c contender) publishes(channel string, each int) [][]byte {
-	list := make([][]byte, each+each/warmingUp+1)
-	for i := range list {
-		list[i] = c.speaks.publish(channel, i)
+func (c contender) publishes(channel string, each int) (list epoll.Frames) {
+	for i := range each + each/warmingUp + 1 {
+		list.Add(c.speaks.publish(channel, i))
 	}
 	return list
 }

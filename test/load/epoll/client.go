@@ -56,7 +56,7 @@ type Request struct {
 	// Channel is where the connection belongs to in a Publish, from 0 on.
 	Channel int
 	// Publishes are what it then sends, in order. One without is a subscriber.
-	Publishes [][]byte
+	Publishes Frames
 }
 
 // An Outcome says what was done.
@@ -155,7 +155,7 @@ func (c *Client) send(k *conn, p []byte) error {
 		k.out = append(k.out[:len(k.out):len(k.out)], p...)
 		return nil
 	}
-	n, err := unix.Write(k.fd, p)
+	n, err := write(k.fd, p)
 	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ENOTCONN) {
 		return fmt.Errorf("write: %w", err)
 	}
@@ -177,18 +177,21 @@ var errEnded = errors.New("the server has closed the connection")
 func (c *Client) run(done func() bool) error {
 	last := time.Now()
 	for !done() {
-		n, err := unix.EpollWait(c.poll, c.ready, 100)
+		n, err := c.wait()
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("wait: %w", err)
 		}
-		if n == 0 && time.Since(last) > stalled {
+		now := time.Now()
+		if n == 0 && now.Sub(last) > stalled {
 			return fmt.Errorf("nothing came for %v, with %d connections open", stalled, c.live)
 		}
+		if n > 0 {
+			last = now
+		}
 		for i := range n {
-			last = time.Now()
 			k := c.open[c.ready[i].Fd]
 			if k == nil {
 				continue
@@ -217,7 +220,7 @@ func (c *Client) serve(k *conn, events uint32) error {
 	if events&^unix.EPOLLOUT == 0 {
 		return nil
 	}
-	n, err := unix.Read(k.fd, c.in)
+	n, err := read(k.fd, c.in)
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 		return nil

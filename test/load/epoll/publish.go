@@ -79,10 +79,10 @@ func (c *Client) publishings(l Load) (list []publishing, err error) {
 		}
 		p := &list[k.request.Channel]
 		switch {
-		case k.request.Publishes == nil:
+		case k.request.Publishes.Len() == 0:
 			p.subscribers++
-		case len(k.request.Publishes)-k.next < l.Each:
-			return nil, fmt.Errorf("publish: %d messages are prepared, of %d", len(k.request.Publishes)-k.next, l.Each)
+		case k.request.Publishes.Len()-k.next < l.Each:
+			return nil, fmt.Errorf("publish: %d messages are prepared, of %d", k.request.Publishes.Len()-k.next, l.Each)
 		default:
 			p.publisher = k
 		}
@@ -134,26 +134,27 @@ func (p *publish) onward(ch *publishing) error {
 		for _, t := range ch.begun[:through-ch.finished] {
 			p.o.Latencies = append(p.o.Latencies, now.Sub(t))
 		}
-		ch.begun = ch.begun[through-ch.finished:]
+		ch.begun = ch.begun[:copy(ch.begun, ch.begun[through-ch.finished:])]
 		ch.finished = through
 	}
 	if p.load.Every > 0 {
 		return nil
 	}
-	for ch.sent < p.load.Each && ch.sent-ch.finished < p.load.Window {
-		if err := p.send(ch); err != nil {
-			return err
-		}
+	if n := min(p.load.Each-ch.sent, p.load.Window-(ch.sent-ch.finished)); n > 0 {
+		return p.send(ch, n)
 	}
 	return nil
 }
 
-func (p *publish) send(ch *publishing) error {
-	k := ch.publisher
-	ch.begun = append(ch.begun, time.Now())
-	ch.sent++
-	k.next++
-	return p.client.send(k, k.request.Publishes[k.next-1])
+// send sends the next n messages by one write.
+func (p *publish) send(ch *publishing, n int) error {
+	k, now := ch.publisher, time.Now()
+	for range n {
+		ch.begun = append(ch.begun, now)
+	}
+	ch.sent += n
+	k.next += n
+	return p.client.send(k, k.request.Publishes.some(k.next-n, n))
 }
 
 // begin sends the first messages, or starts the clock that sends them.
@@ -173,7 +174,7 @@ func (p *publish) begin() error {
 func (p *publish) tick() error {
 	for i := range p.channels {
 		if ch := &p.channels[i]; ch.sent < p.load.Each {
-			if err := p.send(ch); err != nil {
+			if err := p.send(ch, 1); err != nil {
 				return err
 			}
 		}

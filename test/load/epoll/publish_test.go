@@ -74,7 +74,7 @@ func room(channel, subscribers, each int) []epoll.Request {
 		}
 	}
 	for i := range each {
-		list[0].Publishes = append(list[0].Publishes, epoll.TextFrame([]byte(strings.Repeat("x", i%7)+"~mark")))
+		list[0].Publishes.Add(epoll.TextFrame([]byte(strings.Repeat("x", i%7) + "~mark")))
 	}
 	return list
 }

@@ -31,7 +31,7 @@ func TestBroadcast(t *testing.T) {
 	}
 	list := []epoll.Request{request(token, ""), request(token, "&channel=room"), request(token, "&channel=room")}
 	for range 5 {
-		list[0].Publishes = append(list[0].Publishes, epoll.TextFrame([]byte("room ~hello")))
+		list[0].Publishes.Add(epoll.TextFrame([]byte("room ~hello")))
 	}
 	if _, err := c.Connect(list, 1); err != nil {
 		t.Fatal(err)
