@@ -16,6 +16,7 @@ import (
 type appKeysCommand struct {
 	List    appKeysListCommand    `cmd:"" help:"List the keys of an app, without their secrets."`
 	Create  appKeysCreateCommand  `cmd:"" help:"Make a key of an app, and print it once, as the SDKs take it."`
+	Change  appKeysChangeCommand  `cmd:"" help:"Change the name of a key, what it allows, or whether its tokens can be revoked."`
 	Rotate  appKeysRotateCommand  `cmd:"" help:"Give a key another secret, and print it once, as the SDKs take it."`
 	Disable appKeysDisableCommand `cmd:"" help:"Refuse a key and its tokens until it is enabled again, and end what they have opened."`
 	Enable  appKeysEnableCommand  `cmd:"" help:"Let a disabled key in again."`
@@ -100,11 +101,8 @@ func (c *appKeysCreateCommand) Run(ctx context.Context, out output) error {
 			body[name] = value
 		}
 	}
-	if c.Capability != "" {
-		if !json.Valid([]byte(c.Capability)) {
-			return usagef("--capability: want a JSON object")
-		}
-		body["capability"] = json.RawMessage(c.Capability)
+	if err := addCapability(body, c.Capability); err != nil {
+		return err
 	}
 	var made listedAppKey
 	if err := c.call(ctx, http.MethodPost, path+"/keys", body, &made); err != nil {
@@ -115,6 +113,45 @@ func (c *appKeysCreateCommand) Run(ctx context.Context, out output) error {
 	}
 	fmt.Fprintf(out.stderr, "Keep it now: it is not shown again. Its name is %s.\n", cell(c.App+"."+made.ID))
 	return nil
+}
+
+// addCapability adds what a key allows to what a gateway is told, if it is given.
+func addCapability(body map[string]any, capability string) error {
+	if capability == "" {
+		return nil
+	}
+	if !json.Valid([]byte(capability)) {
+		return usagef("--capability: want a JSON object")
+	}
+	body["capability"] = json.RawMessage(capability)
+	return nil
+}
+
+// An appKeysChangeCommand changes a key of an app.
+type appKeysChangeCommand struct {
+	Key        string  `arg:"" name:"key" help:"The name of the key, app.id: what is before its colon."`
+	Name       *string `placeholder:"NAME" help:"A name to know it by; empty is none. Default: as it was."`
+	Capability string  `placeholder:"JSON" help:"What it allows, such as {\"room:*\":[\"subscribe\"]}; holds at once, for its tokens and what is open too. Default: as it was."`
+	Revocable  *bool   `negatable:"" help:"Let its tokens be revoked, or not. Default: as it was."`
+	adminFlags
+}
+
+// Run says what it has done.
+func (c *appKeysChangeCommand) Run(ctx context.Context, stdout io.Writer) error {
+	body := make(map[string]any)
+	if c.Name != nil {
+		body["name"] = orNull(*c.Name)
+	}
+	if c.Revocable != nil {
+		body["revocable"] = *c.Revocable
+	}
+	if err := addCapability(body, c.Capability); err != nil {
+		return err
+	}
+	if len(body) == 0 {
+		return usagef("want what is to be changed: --name, --capability, --revocable or --no-revocable")
+	}
+	return c.changeAppKey(ctx, stdout, c.Key, body)
 }
 
 // An appKeysRotateCommand gives a key of an app another secret.
@@ -153,7 +190,7 @@ type appKeysDisableCommand struct {
 
 // Run says what it has done.
 func (c *appKeysDisableCommand) Run(ctx context.Context, stdout io.Writer) error {
-	return c.disableAppKey(ctx, stdout, c.Key, true)
+	return c.changeAppKey(ctx, stdout, c.Key, map[string]any{"disabled": true})
 }
 
 // An appKeysEnableCommand enables a key of an app.
@@ -164,16 +201,17 @@ type appKeysEnableCommand struct {
 
 // Run says what it has done.
 func (c *appKeysEnableCommand) Run(ctx context.Context, stdout io.Writer) error {
-	return c.disableAppKey(ctx, stdout, c.Key, false)
+	return c.changeAppKey(ctx, stdout, c.Key, map[string]any{"disabled": false})
 }
 
-func (f *adminFlags) disableAppKey(ctx context.Context, stdout io.Writer, name string, disabled bool) error {
+// changeAppKey has a gateway change a key, and says how it is then.
+func (f *adminFlags) changeAppKey(ctx context.Context, stdout io.Writer, name string, body map[string]any) error {
 	path, err := appKeyPath(name)
 	if err != nil {
 		return err
 	}
 	var k listedAppKey
-	if err := f.call(ctx, http.MethodPatch, path, map[string]bool{"disabled": disabled}, &k); err != nil {
+	if err := f.call(ctx, http.MethodPatch, path, body, &k); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stdout, "%s is %s\n", printable(name), stateOf(k.Disabled))

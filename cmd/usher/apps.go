@@ -21,7 +21,7 @@ type appsCommand struct {
 	Disable appsDisableCommand `cmd:"" help:"Let nobody into an app until it is enabled again, and end what its keys have opened."`
 	Enable  appsEnableCommand  `cmd:"" help:"Let clients into a disabled app again."`
 	Delete  appsDeleteCommand  `cmd:"" help:"Remove an app with its keys for ever, and end what these have opened."`
-	Keys    appKeysCommand     `cmd:"" help:"List, make, disable and remove the keys of an app."`
+	Keys    appKeysCommand     `cmd:"" help:"List, make, change, disable and remove the keys of an app."`
 }
 
 // A listedApp is an app as a gateway shows it.
@@ -117,7 +117,7 @@ func printLine(w io.Writer, raw json.RawMessage) error {
 
 // appFlags say what an app is like.
 type appFlags struct {
-	Name      string            `placeholder:"NAME" help:"A name to know it by. Default: none."`
+	Name      *string           `placeholder:"NAME" help:"A name to know it by; empty is none. Default: none, or as it was."`
 	Limit     map[string]int    `placeholder:"LIMIT=N" help:"A limit, such as rate=100: those of hub.apps in the configuration; may be repeated. Default: that of the configuration."`
 	Namespace map[string]string `placeholder:"NAME=TIME" help:"A namespace with how long messages of its channels are kept, such as archive=720h; may be repeated. Default: none."`
 	adminFlags
@@ -126,8 +126,8 @@ type appFlags struct {
 // body is what a gateway is told.
 func (f *appFlags) body() map[string]any {
 	body := make(map[string]any)
-	if f.Name != "" {
-		body["name"] = f.Name
+	if f.Name != nil {
+		body["name"] = orNull(*f.Name)
 	}
 	if len(f.Limit) > 0 {
 		body["limits"] = f.Limit
@@ -140,6 +140,14 @@ func (f *appFlags) body() map[string]any {
 		body["namespaces"] = namespaces
 	}
 	return body
+}
+
+// orNull is a text, or what takes it away (RFC 7396).
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
 }
 
 // An appsCreateCommand makes an app.
