@@ -20,26 +20,55 @@ const (
 // drain ends all that srv serves. From its begin on nobody is admitted and the
 // server is not ready; live connections are told to go within spread.
 func (s *Server) drain(srv *http.Server, spread time.Duration) {
-	s.draining.Store(true)
-	ctx, cancel := context.WithTimeout(context.Background(), spread+farewell)
-	defer cancel()
-	var leaving sync.WaitGroup
-	leaving.Go(func() {
-		if err := s.sessions.Drain(ctx, spread); err != nil {
-			s.log.Warn("connections were cut", "connections", s.sessions.Len(), "error", err)
-		}
-	})
-	leaving.Go(func() {
+	live := s.sessions.Len()
+	s.tellAll(spread)
+	s.draining.Store(true) // Who sees it finds nobody admitted any more.
+	end := time.Now().Add(spread + farewell)
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		ctx, cancel := context.WithDeadline(context.Background(), end)
+		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {
 			s.log.Warn("requests were cut", "error", err)
 		}
 	})
-	leaving.Wait()
+	last := s.seeOff(live, end)
+	answering.Wait()
 	// What is left are sockets that wait for a verdict or for their goodbye, and
 	// tunnels whose upstreams are being told. The former would be refused.
-	s.visitors.wait(ctx, farewell)
+	s.visitors.wait(min(farewell, time.Until(last)))
 	_ = srv.Close()
 	s.visitors.cut()
+}
+
+// tellAll has every live connection told to go at some time within spread, and
+// does not wait for it.
+func (s *Server) tellAll(spread time.Duration) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.sessions.Drain(ctx, spread) // Whatever ctx is, it begins.
+}
+
+// seeOff waits for the live connections to close, that many, and returns when
+// what is left is to be cut. That is at end, unless the machine is too busy to
+// have told them all by then: who was not told finds a broken connection. So it
+// goes on as long as some leave within the time of a farewell.
+func (s *Server) seeOff(live int, end time.Time) (last time.Time) {
+	tick := time.NewTicker(drainStep)
+	defer tick.Stop()
+	for ; ; <-tick.C {
+		n := s.sessions.Len()
+		switch {
+		case n == 0:
+			return end
+		case time.Now().Before(end):
+		case n >= live:
+			s.log.Warn("connections were cut", "connections", n)
+			return end
+		default:
+			live, end = n, time.Now().Add(farewell)
+		}
+	}
 }
 
 // visitors are the connections on which a request is served or a tunnel held.
@@ -111,18 +140,12 @@ func (v *visitors) count() int {
 	return v.n
 }
 
-// wait returns when nobody is inside, ctx ends, or after limit.
-func (v *visitors) wait(ctx context.Context, limit time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+// wait returns when nobody is inside, or after limit.
+func (v *visitors) wait(limit time.Duration) {
 	tick := time.NewTicker(drainStep)
 	defer tick.Stop()
-	for v.count() > 0 {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	for end := time.Now().Add(limit); v.count() > 0 && time.Now().Before(end); {
+		<-tick.C
 	}
 }
 
@@ -134,5 +157,5 @@ func (v *visitors) cut() {
 		_ = one.conn.Close()
 	}
 	v.mu.Unlock()
-	v.wait(context.Background(), time.Second)
+	v.wait(time.Second)
 }

@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait of a test for something that should come at once.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // secret is the one that tokens of these tests are signed with.
 const secret = "0123456789abcdef0123456789abcdef"

@@ -90,6 +90,7 @@ func TestReloadUnderTraffic(t *testing.T) {
 	told := make(chan int, len(conns))
 	for _, c := range conns {
 		go func() {
+			c.SetReadDeadline(time.Now().Add(6 * patience))
 			code, _ := closeOf(c)
 			told <- code
 		}()
