@@ -51,7 +51,9 @@ func (s *Server) newCall(w http.ResponseWriter, r *http.Request, path []string) 
 }
 
 // wanted is the format that the client wants: what it says first of those that
-// we have, or else JSON.
+// we have, or else JSON. That it wants an answer with status and headers in its body
+// (envelope) is passed over: the SDKs that ask for one take any other too, and pages
+// may read status and headers as they are.
 func (c *call) wanted() ably.Format {
 	if f, ok := ably.ParseFormat(c.query.Get("format")); ok {
 		return f

@@ -178,3 +178,20 @@ func TestChannels(t *testing.T) {
 	w.refused(ask{"some", "GET", "/channels", "", false, nil}, ably.NotPermitted)
 	w.refused(ask{"some", "GET", "/channels/see", "", false, nil}, ably.NotPermitted)
 }
+
+// Who asks for an envelope gets the answer without, as the SDKs take it.
+func TestEnvelope(t *testing.T) {
+	w := newWorld(t, nil)
+	w.want(ask{key: "full", method: "POST", path: "/channels/a/messages", body: `[{"data":"1"},{"data":"2"}]`}, 201, ".*")
+	for _, pack := range []bool{false, true} {
+		for _, path := range []string{"/channels/a?v=6", "/channels/a/messages?limit=1", "/channels/a/messages?limit=x"} {
+			plain := w.ask(ask{key: "full", method: "GET", path: path, pack: pack})
+			for _, envelope := range []string{"json", "msgpack", "x"} {
+				got := w.ask(ask{key: "full", method: "GET", path: path + "&envelope=" + envelope, pack: pack})
+				if got.status != plain.status || got.body != plain.body || len(got.header["Link"]) != len(plain.header["Link"]) {
+					t.Errorf("%s, envelope %s: got %d %s %v, want %d %s", path, envelope, got.status, got.body, got.header, plain.status, plain.body)
+				}
+			}
+		}
+	}
+}
