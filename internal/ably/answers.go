@@ -60,8 +60,9 @@ type ChannelStatus struct {
 	Channel string
 	// Active says that somebody uses it.
 	Active bool
-	// Occupancy is how many.
+	// Occupancy is how many, unless it is Uncounted: then nothing is said of that.
 	Occupancy Occupancy
+	Uncounted bool
 }
 
 func (c *ChannelStatus) decode(d *decoder) {
@@ -70,11 +71,13 @@ func (c *ChannelStatus) decode(d *decoder) {
 		case "channelId":
 			c.Channel = d.text()
 		case "status":
+			c.Uncounted = true
 			for name := range d.members {
 				switch string(name) {
 				case "isActive":
 					c.Active = d.boolean()
 				case "occupancy":
+					c.Uncounted = false
 					c.Occupancy.decode(d)
 				default:
 					d.skip()
@@ -93,8 +96,10 @@ func (c *ChannelStatus) encode(e *encoder) {
 	e.begin()
 	e.name("isActive")
 	e.writeBool(c.Active)
-	e.name("occupancy")
-	c.Occupancy.encode(e)
+	if !c.Uncounted {
+		e.name("occupancy")
+		c.Occupancy.encode(e)
+	}
 	e.end()
 	e.end()
 }

@@ -38,6 +38,10 @@ func TestBodies(t *testing.T) {
 			"a channel", `{"channelId":"c","status":{"isActive":true,"occupancy":{"metrics":{"connections":1,"presenceConnections":0,"presenceMembers":0,"presenceSubscribers":0,"publishers":0,"subscribers":2,"objectPublishers":0,"objectSubscribers":0}}}}`,
 			&ably.ChannelStatus{Channel: "c", Active: true, Occupancy: ably.Occupancy{Connections: 1, Subscribers: 2}}, new(ably.ChannelStatus),
 		},
+		{
+			"channel that is not counted", `{"channelId":"c","status":{"isActive":true}}`,
+			&ably.ChannelStatus{Channel: "c", Active: true, Uncounted: true}, new(ably.ChannelStatus),
+		},
 		{"names", `["a","b"]`, &ably.ChannelStatuses{NamesOnly: true, List: []*ably.ChannelStatus{{Channel: "a"}, {Channel: "b"}}}, new(ably.ChannelStatuses)},
 		{"stats", `[{"intervalId":"2026-11-30:06:42","unit":"minute","appId":"a","schema":"https://schemas.ably.com/json/app-stats-0.0.5.json","entries":{"messages.\"x":2}}]`, &ably.StatsList{{Interval: "2026-11-30:06:42", Unit: ably.Minute, App: "a", Entries: map[string]int64{`messages."x`: 2}}}, new(ably.StatsList)},
 		{

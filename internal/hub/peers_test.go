@@ -74,6 +74,14 @@ func (s *street) count() (questions func() int64) {
 	return n.Load
 }
 
+// change changes what a node answers.
+func (h home) change(f func(hub.Question, hub.Answer) hub.Answer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	answers := h.homes[h.name]
+	h.homes[h.name] = func(q hub.Question) hub.Answer { return f(q, answers(q)) }
+}
+
 func (s *street) setMute(name string, mute bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,13 +13,16 @@ type Status struct {
 	// Active says that somebody uses it, or did a moment ago, as who has published
 	// to it.
 	Active bool
+	// Uncounted says that another node, of an earlier version, did not say how many
+	// use it there: Occupancy is not all of it.
+	Uncounted bool
 }
 
 // status is how this node knows the channel, and whether it knows of all members.
 func (c *channel) status() (s Status, whole bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	s = Status{c.occupancy.now, true}
+	s = Status{Occupancy: c.occupancy.now, Active: true}
 	s.Occupancy.PresenceMembers = len(c.members.all)
 	return s, c.isOpen()
 }
@@ -71,9 +74,11 @@ func (a *App) Channels(ctx context.Context, prefix, after string, limit int) ([]
 				one = &Listed{Name: name, Status: Status{Active: true}}
 				all[name] = one
 			}
-			if i < len(other.Uses) {
-				one.add(other.Uses[i])
+			if i >= len(other.Uses) {
+				one.Uncounted = true
+				continue
 			}
+			one.add(other.Uses[i])
 		}
 	})
 	list := make([]Listed, 0, len(all))

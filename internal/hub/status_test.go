@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"testing/synctest"
 
@@ -46,6 +47,34 @@ func TestChannelsAreAskedForOnce(t *testing.T) {
 			if list, err := a.Channels(t.Context(), "all:", "all:1", 3); fmt.Sprint(namesOf(list)) != "[all:10 all:11 all:12]" || err != nil {
 				t.Errorf("node %d: got %v, %v", i, namesOf(list), err)
 			}
+		}
+	})
+}
+
+// A node of an earlier version says which channels it has, and not how many use
+// them: then that is not said of those, rather than said wrong.
+func TestChannelsOfAnEarlierVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		apps, homes := neighbors(t, 3)
+		for i, a := range apps {
+			c := connect(t, a)
+			attach(t, c, fmt.Sprint(i), hub.Attaching{})
+			attach(t, c, "all", hub.Attaching{})
+		}
+		homes[2].change(func(_ hub.Question, a hub.Answer) hub.Answer {
+			a.Uses = nil
+			return a
+		})
+		list, err := apps[0].Channels(t.Context(), "", "", 10)
+		got := make(map[string]bool)
+		for _, one := range list {
+			got[one.Name] = one.Uncounted
+			if !one.Active || !one.Uncounted && one.Occupancy.Subscribers != 1 {
+				t.Errorf("got %+v, want it active, and its one subscriber", one)
+			}
+		}
+		if want := map[string]bool{"0": false, "1": false, "2": true, "all": true}; !maps.Equal(got, want) || err != nil {
+			t.Errorf("got %v, %v of what is uncounted, want %v", got, err, want)
 		}
 	})
 }

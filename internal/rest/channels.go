@@ -53,7 +53,9 @@ func (c *call) channels() (*answer, error) {
 	}
 	list := &ably.ChannelStatuses{NamesOnly: by == "id"}
 	for _, one := range found {
-		list.List = append(list.List, &ably.ChannelStatus{Channel: one.Name, Active: one.Active, Occupancy: lexicon.Occupancy(one.Occupancy)})
+		list.List = append(list.List, &ably.ChannelStatus{
+			Channel: one.Name, Active: one.Active, Occupancy: lexicon.Occupancy(one.Occupancy), Uncounted: one.Uncounted,
+		})
 	}
 	return &answer{body: list, links: c.links(next)}, nil
 }
