@@ -66,7 +66,7 @@ type Namespace struct {
 	Members int `yaml:"members" default:"250" min:"1" max:"100000"`
 }
 
-// AppLimits bounds what the clients of one app can do, on one node.
+// AppLimits bounds what the clients of one app can do. Each node counts by itself.
 type AppLimits struct {
 	// Size of what is published at once, in bytes. Default: 65536.
 	MessageSize int `yaml:"message_size" default:"65536" min:"1" max:"1048576"`

@@ -72,7 +72,8 @@ type SecretSource struct {
 	Env string `yaml:"env"`
 }
 
-// Limits bounds what waits on a route, and its connections.
+// Limits bounds what waits on a route, and its connections. Each node counts by
+// itself.
 type Limits struct {
 	// How many sockets may be without a verdict, or on their way out, at one
 	// time; beyond, the newest is refused with 503. Default: 1000.
