@@ -35,6 +35,8 @@ var law = []rule{
 	}},
 	// Reading without a buffer while nothing comes: for Guard and tunnel.
 	{pkg: "internal/pump"},
+	// TCP connections in few system calls.
+	{pkg: "internal/socket"},
 	// Heads of HTTP messages that are plain: no I/O, so that it can be fuzzed beside
 	// net/http.
 	{pkg: "internal/head", never: []string{"net", "os"}},
@@ -71,7 +73,7 @@ var law = []rule{
 	{pkg: "internal/config", ours: []string{"."}, modules: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema"}},
 
 	// Gateway and issuer do not know the hub, nor each other.
-	{pkg: "internal/gateway", ours: []string{".", "internal/head", "internal/observe", "internal/pump"}, modules: []string{
+	{pkg: "internal/gateway", ours: []string{".", "internal/head", "internal/observe", "internal/pump", "internal/socket"}, modules: []string{
 		"github.com/gobwas/ws", "github.com/go-jose/go-jose/v4", // The latter signs who it is for the backend.
 	}},
 	{pkg: "internal/issuer", ours: []string{".", "internal/observe"}, modules: []string{"github.com/go-jose/go-jose/v4"}},
