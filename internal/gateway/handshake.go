@@ -28,11 +28,16 @@ const (
 
 // A greeting is what a handshake with an upstream is made with. It is used again.
 type greeting struct {
-	out   text // What is written: the request, and then the answer to the client.
-	key   string
-	offer offer
+	out     text // What is written: the request, and then the answer to the client.
+	key     string
+	offer   offer
+	timeout time.Duration // For the answer.
+	said    bool          // The request was written.
+	failed  error         // What went wrong then.
 
 	in     [4 << 10]byte
+	heard  int // How much of the answer is in it,
+	size   int // and how long its head is; 0 is not known.
 	answer answer
 	early  []byte // What came behind the head of the answer.
 }
@@ -43,6 +48,7 @@ var greetings = sync.Pool{New: func() any { return new(greeting) }}
 func (g *greeting) over() {
 	clear(g.answer.fields[:cap(g.answer.fields)])
 	g.out, g.key, g.offer, g.early = g.out[:0], "", offer{}, nil
+	g.said, g.failed, g.heard, g.size = false, nil, 0, 0
 	g.answer = answer{fields: g.answer.fields[:0]}
 	greetings.Put(g)
 }
@@ -54,19 +60,32 @@ func newKey() string {
 	return base64.StdEncoding.EncodeToString(nonce[:])
 }
 
-// shake makes the handshake whose request is in g.out on c, within timeout.
-func (g *greeting) shake(c net.Conn, timeout time.Duration) error {
-	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
-		return err
+// whole reports whether the head of the answer has come.
+func (g *greeting) whole() bool {
+	if g.size == 0 {
+		g.size = head.Size(g.in[:g.heard])
 	}
-	if _, err := c.Write(g.out); err != nil {
-		return fmt.Errorf("%w: write handshake: %w", usher.ErrUnavailable, err)
+	return g.size > 0
+}
+
+// shake makes on c what is left of the handshake whose request is in g.out.
+func (g *greeting) shake(c net.Conn) error {
+	if !g.said {
+		if g.failed = c.SetDeadline(time.Now().Add(g.timeout)); g.failed == nil {
+			_, g.failed = c.Write(g.out)
+		}
+	}
+	if g.failed != nil {
+		return fmt.Errorf("%w: handshake: %w", usher.ErrUnavailable, g.failed)
 	}
 	if err := g.read(c); err != nil {
 		return fmt.Errorf("%w: read answer: %w", usher.ErrUnavailable, err)
 	}
 	if err := g.answer.check(g.key, g.offer); err != nil {
 		return err
+	}
+	if g.said { // There is none for writes.
+		return c.SetReadDeadline(time.Time{})
 	}
 	return c.SetDeadline(time.Time{})
 }
@@ -75,23 +94,19 @@ func (g *greeting) shake(c net.Conn, timeout time.Duration) error {
 // read where it is, all others by net/http.
 func (g *greeting) read(c net.Conn) error {
 	var rest io.Reader = c
-	n := 0
-	for n < len(g.in) {
-		m, err := c.Read(g.in[n:])
-		n += m
-		if size := head.Size(g.in[:n]); size > 0 {
-			if g.answer.isPlain(string(g.in[:size])) {
-				g.early = g.in[size:n]
-				return nil
-			}
-			break
-		}
-		if err != nil {
+	for !g.whole() && g.heard < len(g.in) {
+		n, err := c.Read(g.in[g.heard:])
+		if g.heard += n; err != nil {
 			rest = broken{err}
 			break
 		}
 	}
-	rd := bufio.NewReader(io.LimitReader(io.MultiReader(bytes.NewReader(g.in[:n]), rest), maxHead))
+	all := g.in[:g.heard]
+	if g.whole() && g.answer.isPlain(string(all[:g.size])) {
+		g.early = all[g.size:]
+		return nil
+	}
+	rd := bufio.NewReader(io.LimitReader(io.MultiReader(bytes.NewReader(all), rest), maxHead))
 	res, err := readAnswer(rd) //nolint:bodyclose // A 101 has none; any other may not end, and is cut with its connection.
 	if err != nil {
 		return err

@@ -66,26 +66,32 @@ func (p *Pool) CloseIdle() {
 }
 
 // dial connects to a target, trying one after the other. The caller calls
-// release once, when the connection is over. Its error wraps usher.ErrUnavailable.
-func (p *Pool) dial(ctx context.Context) (c net.Conn, t *Target, release func(), err error) {
-	tried := make(map[*member]bool, 1)
+// release once, when the connection is over. Its error wraps usher.ErrUnavailable,
+// or is a *requestError of connect's.
+func (p *Pool) dial(ctx context.Context, connect func(t *Target, within time.Duration) (net.Conn, error)) (c net.Conn, release func(), err error) {
+	var tried map[*member]bool
 	var errs []error
 	for {
 		m := p.take(tried)
 		if m == nil {
-			return nil, nil, nil, fmt.Errorf("%w: %w", usher.ErrUnavailable, errors.Join(errs...))
+			return nil, nil, fmt.Errorf("%w: %w", usher.ErrUnavailable, errors.Join(errs...))
 		}
-		tried[m] = true
-		c, err := m.target.dial(ctx, p.timeout)
+		c, err := connect(m.target, p.timeout)
 		if err == nil {
 			p.note(m, nil)
-			return c, m.target, func() { p.give(m) }, nil
+			return c, func() { p.give(m) }, nil
 		}
 		p.give(m)
 		if ctx.Err() != nil { // The client went away: no fault of the target.
-			return nil, nil, nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
-		p.note(m, err)
+		if _, ours := errors.AsType[*requestError](err); ours { // No fault of the target either.
+			return nil, nil, err
+		}
+		if p.note(m, err); tried == nil {
+			tried = make(map[*member]bool)
+		}
+		tried[m] = true
 		errs = append(errs, fmt.Errorf("connect to upstream: %w", err))
 	}
 }

@@ -31,6 +31,12 @@ func (t *text) field(name, value string) {
 // An offer is what a handshake offers to the upstream, as it stands in its head.
 type offer struct{ subprotocols, extensions []string }
 
+// A requestError is why no handshake can be made of a client's, at any target.
+type requestError struct{ error }
+
+// Unwrap is for package errors.
+func (e *requestError) Unwrap() error { return e.error }
+
 // errQuery: net/http lets no such query in.
 var errQuery = errors.New("query with a space or a control character")
 

@@ -7,17 +7,21 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/usher-ws/usher/internal/socket"
 )
 
 // A Target is one server behind a route. Its address is fixed here: nothing in
 // a request can change where the gateway connects to.
 type Target struct {
 	network, address string
-	tls              *tls.Config // Nil without TLS.
-	base             *url.URL    // Its path and query are the front of every request's.
+	direct           netip.AddrPort // The address, where it is one of TCP without TLS, and no name.
+	tls              *tls.Config    // Nil without TLS.
+	base             *url.URL       // Its path and query are the front of every request's.
 	name             string
 	transport        *http.Transport // For plain requests.
 	timeout          time.Duration   // To connect for plain requests: its pool's.
@@ -65,6 +69,9 @@ func ParseTarget(text string, conf *tls.Config) (*Target, error) {
 		port = u.Port()
 	}
 	t.address = net.JoinHostPort(u.Hostname(), port)
+	if addr, err := netip.ParseAddrPort(t.address); err == nil && t.tls == nil && addr.Addr().Zone() == "" && socket.Available {
+		t.direct = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
 	return t, nil
 }
 
@@ -84,6 +91,25 @@ func (t *Target) parseUnix(u *url.URL) error {
 
 // String returns the target as it was written.
 func (t *Target) String() string { return t.name }
+
+// greet connects and begins the handshake whose request is in g.out, for as long
+// as ctx lasts. Its error is that there was no connection; what goes wrong once
+// there is one is the handshake's.
+func (t *Target) greet(ctx context.Context, g *greeting, connect time.Duration) (net.Conn, error) {
+	if !t.direct.IsValid() {
+		return t.dial(ctx, connect)
+	}
+	call := socket.Call{
+		Addr: t.direct, Say: g.out, Hear: g.in[:], Connect: connect, Answer: g.timeout,
+		Until: func(f func()) func() bool { return afterEnd(ctx, f) },
+	}
+	c, n, err := call.Dial()
+	if c == nil {
+		return nil, err
+	}
+	g.said, g.heard, g.failed = true, n, err
+	return c, nil
+}
 
 // dial connects, with TLS where the target has it.
 func (t *Target) dial(ctx context.Context, timeout time.Duration) (net.Conn, error) {

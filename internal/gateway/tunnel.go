@@ -43,7 +43,20 @@ func (b *behind) tunnel(w http.ResponseWriter, r *http.Request, tail string) {
 // open makes the tunnel, or has refused the client and returns nil. What came
 // behind the upstream's 101 is the first to pass.
 func (b *behind) open(w http.ResponseWriter, r *http.Request, tail string) (t *tunnel, early []byte) {
-	c, target, release, err := b.Pool.dial(r.Context())
+	g := greetings.Get().(*greeting)
+	defer g.over()
+	g.key, g.timeout = newKey(), b.HandshakeTimeout
+	if g.timeout <= 0 {
+		g.timeout = defaultHandshake
+	}
+	c, release, err := b.Pool.dial(r.Context(), func(t *Target, within time.Duration) (net.Conn, error) {
+		var err error
+		g.out = g.out[:0]
+		if g.offer, err = b.request(&g.out, r, t, tail, g.key); err != nil {
+			return nil, &requestError{err}
+		}
+		return t.greet(r.Context(), g, within)
+	})
 	if err != nil {
 		usher.Refuse(w, r, err)
 		return nil, nil
@@ -54,14 +67,7 @@ func (b *behind) open(w http.ResponseWriter, r *http.Request, tail string) (t *t
 			release()
 		}
 	}()
-	g := greetings.Get().(*greeting)
-	defer g.over()
-	g.key = newKey()
-	if g.offer, err = b.request(&g.out, r, target, tail, g.key); err != nil {
-		usher.Refuse(w, r, err)
-		return nil, nil
-	}
-	if err = b.shake(r.Context(), c, g); err != nil {
+	if err = shake(r.Context(), c, g); err != nil {
 		badGateway(w, r, err)
 		return nil, nil
 	}
@@ -110,15 +116,13 @@ func (b *behind) carry(t *tunnel, early []byte, closed func()) {
 	}
 }
 
-// shake makes the handshake within the route's time, and only as long as the
-// client is there.
-func (b *behind) shake(ctx context.Context, c net.Conn, g *greeting) error {
-	timeout := b.HandshakeTimeout
-	if timeout <= 0 {
-		timeout = defaultHandshake
+// shake makes what is left of the handshake, only as long as the client is there.
+func shake(ctx context.Context, c net.Conn, g *greeting) error {
+	if g.whole() { // There is nothing to wait for.
+		return g.shake(c)
 	}
 	stop := afterEnd(ctx, func() { _ = c.Close() })
-	err := g.shake(c, timeout)
+	err := g.shake(c)
 	if !stop() {
 		return errors.Join(usher.ErrUnavailable, context.Cause(ctx))
 	}

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// rawOf returns the socket of c, or nil. It knows the types of package net and
-// no others: what wraps one of them may hold bytes that the socket no longer
-// has.
+// rawOf returns the socket of c, or nil. It knows the types of package net, and
+// those that say of themselves that they are but a socket: what wraps one may hold
+// bytes that the socket no longer has.
 func rawOf(c net.Conn) syscall.RawConn {
 	var raw syscall.RawConn
 	switch c := c.(type) {
@@ -19,6 +19,8 @@ func rawOf(c net.Conn) syscall.RawConn {
 		raw, _ = c.SyscallConn()
 	case *net.UnixConn:
 		raw, _ = c.SyscallConn()
+	case interface{ Raw() syscall.RawConn }:
+		raw = c.Raw()
 	}
 	return raw
 }
