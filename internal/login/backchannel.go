@@ -74,13 +74,18 @@ func (l *Login) loggedOut(ctx context.Context, token usher.Secret) error {
 	if err != nil {
 		return err
 	}
-	ended, err := endedBy(claims)
+	all, err := endedBy(claims)
 	if err != nil {
 		return err
 	}
-	ended.Issuer, ended.Reason = l.options.Issuer, "logged out at the provider"
-	if err := ended.Validate(); err != nil {
-		return err
+	if len(all) > 1 && !l.hasNameless(ctx, all[1].Subject) {
+		all = all[:1]
+	}
+	for i := range all {
+		all[i].Issuer, all[i].Reason = l.options.Issuer, "logged out at the provider"
+		if err := all[i].Validate(); err != nil {
+			return err
+		}
 	}
 	key, err := l.once(ctx, claims)
 	if err != nil && !errors.Is(err, usher.ErrUnavailable) {
@@ -88,19 +93,22 @@ func (l *Login) loggedOut(ctx context.Context, token usher.Secret) error {
 	}
 	// Where it cannot be noted it is done all the same, as far as it can be: too
 	// many logouts are better than one that is missed.
-	n, revokeErr := l.options.Live.Revoke(ctx, ended)
-	if err = errors.Join(err, revokeErr); err != nil {
+	for _, ended := range all {
+		n, revokeErr := l.options.Live.Revoke(ctx, ended)
+		err = errors.Join(err, revokeErr)
+		l.options.Log.Debug("logged out at the provider", "subject", ended.Subject, "session", ended.Session, "connections", n)
+	}
+	if err != nil {
 		// The provider may send it again, and is refused if this fails.
 		_ = l.options.Sessions.Remove(ctx, key)
-		return err
 	}
-	l.options.Log.Debug("logged out at the provider", "subject", ended.Subject, "session", ended.Session, "connections", n)
-	return nil
+	return err
 }
 
-// endedBy says what a logout token is about: a session, or else all of somebody's.
-func endedBy(claims usher.Claims) (usher.Revocation, error) {
-	var none usher.Revocation
+// endedBy says what a logout token is about: a session, and whose that is where
+// it says so, or all of somebody's (§2.4).
+func endedBy(claims usher.Claims) ([]usher.Revocation, error) {
+	var none []usher.Revocation
 	events, _ := claims["events"].(map[string]any)
 	if _, ok := events[logoutEvent].(map[string]any); !ok {
 		return none, errors.New("not about a logout")
@@ -113,10 +121,12 @@ func endedBy(claims usher.Claims) (usher.Revocation, error) {
 	}
 	sid, sub := claims.String("sid"), claims.String("sub")
 	switch {
+	case sid != "" && sub != "":
+		return []usher.Revocation{{Session: sid}, {Subject: sub}}, nil
 	case sid != "":
-		return usher.Revocation{Session: sid}, nil
+		return []usher.Revocation{{Session: sid}}, nil
 	case sub != "":
-		return usher.Revocation{Subject: sub}, nil
+		return []usher.Revocation{{Subject: sub}}, nil
 	}
 	return none, errors.New("a logout token about nobody")
 }

@@ -74,6 +74,48 @@ func TestBackChannelLogout(t *testing.T) {
 	}
 }
 
+// A session that the provider did not name is found by whose it is, also where the
+// provider names one; those with another name stay, but where somebody has both.
+func TestBackChannelLogoutOfNameless(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, b, c := newNode(t, nil), newBrowser(t), newBrowser(t)
+		other := joined(t, n.fake, n.store, n.live, nil)
+		n.fake.set(func(f *fake) { f.claims = map[string]any{"sid": nil} })
+		logOut := func(changes map[string]any) {
+			t.Helper()
+			time.Sleep(time.Second)
+			token := n.fake.signed(jose.ES256, "logout+jwt", n.fake.key, logoutClaims(changes))
+			if res := tell(t, other, token); res.StatusCode != http.StatusOK {
+				t.Fatalf("got status %d, want 200\n%s", res.StatusCode, n.logs)
+			}
+		}
+		first := b.login(n)
+		n.fake.set(func(f *fake) { f.claims = map[string]any{"sid": nil, "sub": "bob"} })
+		second := c.login(n)
+		logOut(map[string]any{"sub": nil}) // It cannot be told whose.
+		n.mustVerify(t, first)
+		logOut(nil)
+		if _, err := n.verify(t, first); !errors.Is(err, usher.ErrRevoked) {
+			t.Errorf("got %v, want ErrRevoked", err)
+		}
+		n.mustVerify(t, second)
+		// It is known for as long as a session may live that began last.
+		n.fake.set(func(f *fake) { f.claims = map[string]any{"sid": nil} })
+		for range 3 {
+			time.Sleep(5 * 24 * time.Hour)
+			first = b.login(n)
+		}
+		for range 13 * 24 {
+			time.Sleep(30 * time.Minute)
+			n.mustVerify(t, first)
+		}
+		logOut(nil)
+		if _, err := n.verify(t, first); !errors.Is(err, usher.ErrRevoked) {
+			t.Errorf("got %v, want ErrRevoked", err)
+		}
+	})
+}
+
 // Tokens that are no logout tokens, or not for us, or were used before.
 func TestBackChannelAttacks(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -46,15 +46,19 @@ func (l *Login) enter(r *http.Request, query url.Values, a *attempt) (usher.Secr
 	if err := l.endOld(r); err != nil {
 		return usher.Secret{}, err
 	}
-	if id.claims.String("sid") == "" {
-		l.nameless.Do(func() {
-			l.options.Log.Warn("the provider does not name its sessions: a back-channel logout by session finds none; "+
-				"have it set backchannel_logout_session_required for this client", "issuer", l.options.Issuer)
-		})
-	}
 	s, err := newSession(id, answer)
 	if err != nil {
 		return usher.Secret{}, err
+	}
+	if id.claims.String("sid") == "" {
+		l.nameless.Do(func() {
+			l.options.Log.Warn("the provider does not name its sessions: a back-channel logout ends all that somebody has, "+
+				"and none if it names the session alone; have it set backchannel_logout_session_required for this client",
+				"issuer", l.options.Issuer)
+		})
+		if err := l.noteNameless(r.Context(), s.Subject); err != nil {
+			return usher.Secret{}, err
+		}
 	}
 	cookie, err := l.open(r.Context(), s)
 	if err != nil {
