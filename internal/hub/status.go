@@ -167,6 +167,18 @@ func (a *App) Counts() Counts {
 	return n
 }
 
+// Published is how many messages all apps have published, also those that are no
+// more: what Counts has, for who asks often.
+func (h *Hub) Published() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.gone.Published
+	for _, a := range h.apps {
+		n += a.counts.messages.Load()
+	}
+	return n
+}
+
 // Counts returns how much has gone through all apps, also those that are no more.
 func (h *Hub) Counts() Counts {
 	h.mu.Lock()

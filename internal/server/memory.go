@@ -30,6 +30,10 @@ const (
 	trimRest = 5 * time.Second
 	// quiet is how many requests in trimEvery are too few to wait for more.
 	quiet = 20
+	// messagesPerVisit is how many messages of a hub count as a request: each leaves,
+	// or has its channel keep, some half a kilobyte. What is taken back from who
+	// goes on is only taken again.
+	messagesPerVisit = 40
 	// trimLeast is what it must be worth, in bytes, and trimPart in parts of
 	// what is in use.
 	trimLeast = 4 << 20
@@ -39,7 +43,7 @@ const (
 // A keeper gives the garbage collector room and takes it back. The zero value
 // does nothing.
 type keeper struct {
-	visits func() int64 // How many requests came since the start.
+	visits func() int64 // How many requests came since the start, or as much as that.
 	// room is memory that nobody touches, so that it is none: the collector
 	// counts it as in use, and lets as much garbage come together.
 	room []byte
@@ -100,6 +104,16 @@ func (k *keeper) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// visits is how many requests came since the start, and as many as the messages of
+// the hub are worth.
+func (s *Server) visits() int64 {
+	n := s.visitors.came.Load()
+	if s.hub != nil {
+		n += s.hub.hub.Published() / messagesPerVisit
+	}
+	return n
 }
 
 // isTime reports whether few requests came since it was last asked, and the last

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/usher-ws/usher/internal/hub"
 )
 
 func TestRoomIsAPartOfAllMemory(t *testing.T) {
@@ -82,6 +84,27 @@ func TestKeeperWaitsForQuiet(t *testing.T) {
 		if got {
 			k.trimmed = now
 		}
+	}
+}
+
+// TestMessagesAreVisits has a hub whose clients publish and make no request.
+func TestMessagesAreVisits(t *testing.T) {
+	h := hub.New(new(hub.MemoryLog), hub.Options{})
+	defer h.Close()
+	s := &Server{kept: &kept{hub: &hubService{hub: h}}}
+	app := h.SetApp("app", hub.AppOptions{})
+	for range 2 * messagesPerVisit {
+		if _, err := app.Publish(t.Context(), "", hub.Publication{Channel: "room", Messages: []hub.Message{{Data: "x"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.visits(); n != 2 {
+		t.Errorf("got %d, want 2", n)
+	}
+	h.RemoveApp("app")
+	s.visitors.came.Add(1)
+	if n := s.visits(); n != 3 {
+		t.Errorf("got %d with a request, and without the app, want 3", n)
 	}
 }
 

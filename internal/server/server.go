@@ -130,7 +130,7 @@ func (s *Server) run(ctx context.Context) error {
 	running.Go(func() { failed <- serve(back, admin, "admin") })
 	defer running.Wait()
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
-	running.Go(func() { newKeeper(s.visitors.came.Load).run(keeping) })
+	running.Go(func() { newKeeper(s.visits).run(keeping) })
 	defer stopKeeping()
 	defer s.crew.stop()
 	s.announce(public.Addr(), admin.Addr())
