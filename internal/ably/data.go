@@ -95,8 +95,11 @@ func (p *payload) settle(d *decoder) {
 // bounded length, is not among them.
 type whole struct{ strings.Builder }
 
-// text is b as a part of it.
+// text is b as a part of it. What is empty is no part, for the collector to look at.
 func (w *whole) text(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
 	n := w.Len()
 	_, _ = w.Write(b) // It never fails.
 	return w.String()[n:]

@@ -67,7 +67,7 @@ type memoryChannel struct {
 	gone      bool         // It is not among its shard's any more.
 	after     Position     // All entries after it are here.
 	bytes     int64
-	entries   []*Entry
+	entries   queue[*Entry]
 	known     repeats
 	followers []*follower
 }
@@ -150,13 +150,14 @@ func (m *MemoryLog) append(e *Entry) (Position, error) {
 		now = time.Now().UnixMilli()
 	}
 	m.sweep(s, now)
-	if at, again := c.known.find(e); again {
+	number := e.number()
+	if at, again := c.known.find(e, number); again {
 		return at, nil
 	}
 	size := int64(e.size())
 	room := m.MaxBytes / memoryShards
 	for {
-		more := size + c.known.cost(e)
+		more := size + c.known.cost(e, number)
 		if more > room {
 			return 0, ErrFull
 		}
@@ -172,9 +173,9 @@ func (m *MemoryLog) append(e *Entry) (Position, error) {
 	s.last = max(s.last+1, Position(now)*1000)
 	e.Stamp(s.last, now)
 	s.count(c, size)
-	c.entries = append(c.entries, e)
+	c.entries.push(e)
 	before := c.known.bytes
-	c.known.add(e)
+	c.known.add(e, number)
 	s.count(c, c.known.bytes-before)
 	if c.known.n > maxRepeats {
 		s.forget(c)
@@ -193,7 +194,7 @@ func (s *memoryShard) count(c *memoryChannel, n int64) {
 
 // yield has a channel that holds something hold less. Callers hold mu.
 func (s *memoryShard) yield(c *memoryChannel) {
-	if c.known.n > 4*len(c.entries) { // Else keys would leave no room for entries.
+	if c.known.n > 4*c.entries.len() { // Else keys would leave no room for entries.
 		s.forget(c)
 	} else {
 		s.drop(c, 1)
@@ -212,12 +213,12 @@ func (s *memoryShard) largest() (most *memoryChannel) {
 
 // drop forgets the n oldest entries. Callers hold mu.
 func (s *memoryShard) drop(c *memoryChannel, n int) {
-	for _, e := range c.entries[:n] {
+	for range n {
+		e := c.entries.at(0)
 		s.count(c, -int64(e.size()))
 		c.after = e.Position
+		c.entries.drop()
 	}
-	clear(c.entries[:n])
-	c.entries = c.entries[n:]
 }
 
 // forget forgets the oldest key. Callers hold mu.
@@ -240,27 +241,17 @@ func (m *MemoryLog) sweep(s *memoryShard, now int64) {
 		if n.Kept {
 			keep = max(m.Kept, time.Duration(m.longer.Load()))
 		}
-		s.drop(c, countBefore(c.entries, now-keep.Milliseconds()))
+		before := now - keep.Milliseconds()
+		s.drop(c, c.entries.count(func(e *Entry) bool { return e.Time < before }))
 		for c.known.n > 0 && c.known.oldest() < since {
 			s.forget(c)
 		}
-		if len(c.entries) == 0 && c.known.n == 0 && len(c.followers) == 0 {
+		if c.entries.len() == 0 && c.known.n == 0 && len(c.followers) == 0 {
 			delete(s.channels, n)
 			c.gone = true
 			s.begun = max(s.begun, c.after)
 		}
 	}
-}
-
-// countBefore is how many entries there are from before a time, in milliseconds.
-func countBefore(list []*Entry, ms int64) int {
-	i, _ := slices.BinarySearchFunc(list, ms, func(e *Entry, ms int64) int {
-		if e.Time < ms {
-			return -1
-		}
-		return 1
-	})
-	return i
 }
 
 // Follow implements [Log].
@@ -288,28 +279,26 @@ func (m *MemoryLog) Read(_ context.Context, n Name, r Range) ([]*Entry, error) {
 	if c == nil {
 		return nil, nil
 	}
-	from := countUpTo(c.entries, r.After)
-	to := len(c.entries)
+	from, to := c.upTo(r.After), c.entries.len()
 	if r.To != 0 {
-		to = max(countUpTo(c.entries, r.To), from)
+		to = max(c.upTo(r.To), from)
 	}
-	if !r.Backwards {
-		return slices.Clone(c.entries[from:min(to, from+r.Limit)]), nil
+	var list []*Entry
+	if r.Backwards {
+		for i := to - 1; i >= max(from, to-r.Limit); i-- {
+			list = append(list, c.entries.at(i))
+		}
+		return list, nil
 	}
-	list := slices.Clone(c.entries[max(from, to-r.Limit):to])
-	slices.Reverse(list)
+	for i := from; i < min(to, from+r.Limit); i++ {
+		list = append(list, c.entries.at(i))
+	}
 	return list, nil
 }
 
-// countUpTo is how many entries there are up to a position.
-func countUpTo(list []*Entry, p Position) int {
-	i, _ := slices.BinarySearchFunc(list, p, func(e *Entry, p Position) int {
-		if e.Position <= p {
-			return -1
-		}
-		return 1
-	})
-	return i
+// upTo is how many entries there are up to a position.
+func (c *memoryChannel) upTo(p Position) int {
+	return c.entries.count(func(e *Entry) bool { return e.Position <= p })
 }
 
 // Bounds implements [Log].

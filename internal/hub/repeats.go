@@ -1,10 +1,6 @@
 package hub
 
-import (
-	"cmp"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // repeats are the keys by which a channel's entries are known when they are
 // appended again, each with the place that its entry got. What a connection numbers
@@ -23,7 +19,7 @@ type repeats struct {
 // A run is what one connection has numbered, in a rising order.
 type run struct {
 	of   string
-	list []numbered
+	list queue[numbered]
 }
 
 type numbered struct {
@@ -45,24 +41,28 @@ const (
 	otherSize    = 128 // And its id.
 )
 
+// unnumbered is the number of an entry that has none.
+const unnumbered = -1
+
 // number is what a connection has numbered the entry with, whose first id is then
 // connection:number:0.
-func (e *Entry) number() (n int64, ok bool) {
+func (e *Entry) number() int64 {
 	rest, own := strings.CutPrefix(e.Messages[0].ID, e.ConnectionID)
 	if !own || e.Kind == Presence || e.ConnectionID == "" || len(rest) < len(":0:0") || rest[0] != ':' {
-		return 0, false
+		return unnumbered
 	}
 	digits, first := strings.CutSuffix(rest[1:], ":0")
 	if !first || len(digits) > 18 || digits[0] == '0' && len(digits) > 1 { // It can be written in one way only.
-		return 0, false
+		return unnumbered
 	}
+	n := int64(0)
 	for i := range len(digits) {
 		if digits[i] < '0' || digits[i] > '9' {
-			return 0, false
+			return unnumbered
 		}
 		n = 10*n + int64(digits[i]-'0')
 	}
-	return n, true
+	return n
 }
 
 // run returns that of a connection, or nil.
@@ -73,12 +73,13 @@ func (r *repeats) run(of string) *run {
 	return r.last
 }
 
-// find returns the place of an entry that is appended again.
-func (r *repeats) find(e *Entry) (at Position, again bool) {
-	if n, ok := e.number(); ok {
+// find returns the place of an entry that is appended again. n is its number.
+func (r *repeats) find(e *Entry, n int64) (at Position, again bool) {
+	if n != unnumbered {
 		if run := r.run(e.ConnectionID); run != nil && n <= run.newest() {
-			if i, found := slices.BinarySearchFunc(run.list, n, func(one numbered, n int64) int { return cmp.Compare(one.number, n) }); found {
-				return run.list[i].at, true
+			i := run.list.count(func(one numbered) bool { return one.number < n })
+			if one := run.list.at(i); one.number == n {
+				return one.at, true
 			}
 		}
 	}
@@ -89,30 +90,28 @@ func (r *repeats) find(e *Entry) (at Position, again bool) {
 	return at, again
 }
 
-func (r *run) newest() int64 { return r.list[len(r.list)-1].number }
+func (r *run) newest() int64 { return r.list.at(r.list.len() - 1).number }
 
 // cost is what add will add to bytes.
-func (r *repeats) cost(e *Entry) int64 {
-	n, ok := e.number()
-	if !ok {
-		return otherSize + int64(len(e.Messages[0].ID))
-	}
-	switch run := r.run(e.ConnectionID); {
-	case run == nil:
-		return runSize + int64(len(e.ConnectionID)) + numberedSize
-	case n > run.newest():
-		return numberedSize
+func (r *repeats) cost(e *Entry, n int64) int64 {
+	if n != unnumbered {
+		switch run := r.run(e.ConnectionID); {
+		case run == nil:
+			return runSize + int64(len(e.ConnectionID)) + numberedSize
+		case n > run.newest():
+			return numberedSize
+		}
 	}
 	return otherSize + int64(len(e.Messages[0].ID))
 }
 
-// add adds the key of an entry that has its place, and is not there.
-func (r *repeats) add(e *Entry) {
-	r.bytes += r.cost(e)
+// add adds the key of an entry that has its place, and is not there. n is its
+// number.
+func (r *repeats) add(e *Entry, n int64) {
+	r.bytes += r.cost(e, n)
 	r.n++
-	n, ok := e.number()
 	var of *run
-	if ok {
+	if n != unnumbered {
 		of = r.run(e.ConnectionID)
 		if of == nil {
 			of = r.begin(e.ConnectionID)
@@ -121,7 +120,7 @@ func (r *repeats) add(e *Entry) {
 		}
 	}
 	if of != nil {
-		of.list = append(of.list, numbered{n, e.Position})
+		of.list.push(numbered{n, e.Position})
 	} else {
 		if r.others == nil {
 			r.others = make(map[Key]Position)
@@ -148,7 +147,7 @@ func (r *repeats) begin(connection string) *run {
 // oldest is the place of the entry whose key is the oldest. There must be one.
 func (r *repeats) oldest() Position {
 	if run := r.order[0].run; run != nil {
-		return run.list[0].at
+		return run.list.at(0).at
 	}
 	return r.others[r.list[0]]
 }
@@ -159,7 +158,7 @@ func (r *repeats) forget() {
 	first := &r.order[0]
 	if run := first.run; run != nil {
 		r.bytes -= numberedSize
-		if run.list = run.list[1:]; len(run.list) == 0 {
+		if run.list.drop(); run.list.len() == 0 {
 			r.bytes -= runSize + int64(len(run.of))
 			delete(r.runs, run.of)
 			r.last = nil

@@ -1,5 +1,7 @@
 package hub
 
+import "slices"
+
 // What a ring holds at most.
 const (
 	ringEntries = 4096
@@ -10,8 +12,8 @@ const (
 // cursor is a number: next is that of the entry after the newest. The zero
 // value is not usable. It is the channel's to guard.
 type ring struct {
-	slots []*Entry // A power of two, or none; the entry i is at i modulo its length.
-	first uint64   // Of the oldest entry.
+	list  queue[*Entry]
+	first uint64 // Of the oldest entry.
 	next  uint64
 	since int64 // When the oldest entry was published, or an earlier time: it need not be looked at.
 	bytes int
@@ -24,28 +26,13 @@ func newRing(after Position) ring {
 	return ring{first: 1 << 62, next: 1 << 62, after: after, head: after}
 }
 
-func (r *ring) len() int { return int(r.next - r.first) }
+func (r *ring) len() int { return r.list.len() }
 
-func (r *ring) at(i uint64) *Entry { return r.slots[i&uint64(len(r.slots)-1)] }
-
-func (r *ring) put(i uint64, e *Entry) { r.slots[i&uint64(len(r.slots)-1)] = e }
-
-// grow makes room for one more.
-func (r *ring) grow() {
-	if r.len() < len(r.slots) {
-		return
-	}
-	old := *r
-	r.slots = make([]*Entry, max(4, 2*len(old.slots)))
-	for i := r.first; i < r.next; i++ {
-		r.put(i, old.at(i))
-	}
-}
+func (r *ring) at(i uint64) *Entry { return r.list.at(int(i - r.first)) }
 
 // push adds the newest entry, and drops the oldest where there are too many.
 func (r *ring) push(e *Entry) {
-	r.grow()
-	r.put(r.next, e)
+	r.list.push(e)
 	r.next++
 	r.bytes += e.size()
 	r.head = e.Position
@@ -56,8 +43,8 @@ func (r *ring) push(e *Entry) {
 
 // drop forgets the oldest entry.
 func (r *ring) drop() {
-	e := r.at(r.first)
-	r.put(r.first, nil)
+	e := r.list.at(0)
+	r.list.drop()
 	r.after = e.Position
 	r.bytes -= e.size()
 	r.first++
@@ -72,7 +59,7 @@ func (r *ring) expire(before int64) {
 		r.drop()
 	}
 	if r.len() == 0 {
-		r.slots, r.since = nil, 0
+		r.since = 0
 	} else {
 		r.since = r.at(r.first).Time
 	}
@@ -82,33 +69,33 @@ func (r *ring) expire(before int64) {
 // after is the position after which older, and what the ring had, is all.
 func (r *ring) fill(older []*Entry, after Position) {
 	r.since = 0
+	var fit []*Entry
 	for _, e := range older {
 		if e.Position > r.after {
 			continue // It came by push too.
 		}
-		if r.len() >= ringEntries || r.bytes+e.size() > ringBytes {
-			r.after = e.Position
-			return
+		if r.len()+len(fit) >= ringEntries || r.bytes+e.size() > ringBytes {
+			after = e.Position
+			break
 		}
-		r.grow()
-		r.first--
-		r.put(r.first, e)
+		fit = append(fit, e)
 		r.bytes += e.size()
 	}
+	var list queue[*Entry]
+	for _, e := range slices.Backward(fit) {
+		list.push(e)
+	}
+	for i := range r.len() {
+		list.push(r.list.at(i))
+	}
+	r.list = list
+	r.first -= uint64(len(fit))
 	r.after = min(r.after, after)
 }
 
 // seek returns the number of the first entry after a position.
 func (r *ring) seek(p Position) uint64 {
-	lo, hi := r.first, r.next
-	for lo < hi {
-		if mid := lo + (hi-lo)/2; r.at(mid).Position <= p {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo
+	return r.first + uint64(r.list.count(func(e *Entry) bool { return e.Position <= p }))
 }
 
 // find returns what of a range is here, if all of it is: else false.
