@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -21,6 +22,10 @@ type Load struct {
 	// Every is the time between two messages of a publisher, which then waits for
 	// nobody. Default: none, they go as the window lets them.
 	Every time.Duration
+	// Alive is how often each connection says that it is there, by a Pong that nobody
+	// has asked for (RFC 6455 §5.5.3): Pings are counted as all else is, and not
+	// answered. Default: 10 seconds.
+	Alive time.Duration
 	// Ack is what the publisher gets with each acknowledgment, and Mark what the
 	// subscribers get with each message: a text of which the first byte is
 	// nowhere else in it, and which is once in what they get.
@@ -43,16 +48,21 @@ func (c *Client) Publish(l Load) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	p := publish{c, l, channels, Outcome{Latencies: make([]time.Duration, 0, len(channels)*l.Each)}}
+	l.Alive = cmp.Or(l.Alive, 10*time.Second)
+	p := publish{client: c, load: l, channels: channels, o: Outcome{Latencies: make([]time.Duration, 0, len(channels)*l.Each)}}
 	for _, k := range c.open {
 		if k != nil {
 			k.on = p.listener(k)
 		}
 	}
 	begun := time.Now()
+	p.alive = begun
 	err = p.begin()
 	if err == nil {
-		err = c.run(func() bool { return len(p.o.Latencies) == cap(p.o.Latencies) })
+		err = c.run(p.through)
+	}
+	if err == nil {
+		err = p.failed
 	}
 	p.o.Took = time.Since(begun)
 	for _, k := range c.open {
@@ -104,6 +114,34 @@ type publish struct {
 	load     Load
 	channels []publishing
 	o        Outcome
+	alive    time.Time // When the connections said last that they are there.
+	failed   error     // To say so.
+}
+
+// through reports whether nothing is under way any more, and sees to it that the
+// connections stay.
+func (p *publish) through() bool {
+	if len(p.o.Latencies) == cap(p.o.Latencies) {
+		return true
+	}
+	if now := time.Now(); now.Sub(p.alive) >= p.load.Alive {
+		p.alive = now
+		p.failed = p.client.pong()
+	}
+	return p.failed != nil
+}
+
+// pong has each connection say that it is there.
+func (c *Client) pong() error {
+	for _, k := range c.open {
+		if k == nil || k.request == nil {
+			continue
+		}
+		if err := c.send(k, pongFrame); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listener counts what a connection gets.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type relay struct {
 	mu    sync.Mutex
 	rooms map[string][]net.Conn // Guarded by mu.
 	wg    sync.WaitGroup
+	pongs atomic.Int64
 }
 
 func (r *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
@@ -40,11 +42,15 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		defer c.Close()
 		wsutil.WriteServerText(c, []byte("welcome"))
 		for {
-			message, err := wsutil.ReadClientText(c)
+			f, err := ws.ReadFrame(c)
 			if err != nil {
 				return
 			}
-			r.pass(q.URL.Path, c, message)
+			if f.Header.OpCode == ws.OpPong {
+				r.pongs.Add(1)
+				continue
+			}
+			r.pass(q.URL.Path, c, ws.UnmaskFrame(f).Payload)
 		}
 	}()
 }
@@ -91,9 +97,18 @@ func TestPublish(t *testing.T) {
 	if err != nil || len(o.Latencies) != 20 {
 		t.Errorf("got %d, %v, want 20 that are through", len(o.Latencies), err)
 	}
-	load.Every = 3 * time.Millisecond
+	if n := r.pongs.Load(); n > 0 {
+		t.Errorf("got %d pongs in no time, want none", n)
+	}
+	load.Every, load.Alive = 3*time.Millisecond, 10*time.Millisecond
 	if o, err = c.Publish(load); err != nil || len(o.Latencies) != 20 || o.Took < 10*load.Every {
 		t.Errorf("at a pace: got %d in %v, %v", len(o.Latencies), o.Took, err)
+	}
+	for end := time.Now().Add(5 * time.Second); r.pongs.Load() < 10 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := r.pongs.Load(); n < 10 {
+		t.Errorf("at a pace: got %d pongs, want one of each connection at least", n)
 	}
 	if c.Live() != 10 || c.Lost() != 0 {
 		t.Errorf("got %d live and %d lost, want 10 and no clock", c.Live(), c.Lost())
