@@ -37,6 +37,7 @@ func (g *guardState) await(w http.ResponseWriter, r *http.Request, v *visit, cut
 		g.refusePlain(w, refusalFor(errors.Join(errFault, err)))
 		return
 	}
+	buf = c.buffers(buf)
 	seated := false
 	defer func() {
 		if !seated { // Also if the verifier panics: net/http leaves c open.

@@ -91,7 +91,11 @@ func (c *leaseContext) follow() {
 	if c.look(); c.over != nil || c.loose || c.unfollow != nil {
 		return
 	}
-	c.unfollow = context.AfterFunc(c.parent, func() {
+	after := func(f func()) func() bool { return context.AfterFunc(c.parent, f) }
+	if own, ok := c.parent.(interface{ AfterFunc(f func()) func() bool }); ok {
+		after = own.AfterFunc // Without a context in between.
+	}
+	c.unfollow = after(func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.look()

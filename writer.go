@@ -73,6 +73,7 @@ func (w *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	buf = c.buffers(buf)
 	if !w.switched {
 		c.head = &answerHead{}
 	}
@@ -134,9 +135,16 @@ func (goneWriter) Write([]byte) (int, error) { return 0, http.ErrHijacked }
 // Hijack fails.
 func (goneWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, http.ErrHijacked }
 
-// hijack takes the connection over from the server, with buffers that read and
-// write through it.
+// hijack takes the connection over from the server, with the server's buffers if
+// it has any.
 func hijack(w http.ResponseWriter) (*conn, *bufio.ReadWriter, error) {
+	if plain, ok := w.(interface {
+		Take() (c net.Conn, early []byte, ok bool)
+	}); ok {
+		if raw, early, ok := plain.Take(); ok {
+			return newConn(raw, early), nil, nil
+		}
+	}
 	raw, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, nil, err
@@ -146,10 +154,18 @@ func hijack(w http.ResponseWriter) (*conn, *bufio.ReadWriter, error) {
 		_ = raw.Close()
 		return nil, nil, err
 	}
-	c := newConn(raw, early)
-	buf.Reader.Reset(c)
-	buf.Writer.Reset(c)
-	return c, buf, nil
+	return newConn(raw, early), buf, nil
+}
+
+// buffers returns buffers that read and write through c: those of a server, or new
+// ones.
+func (c *conn) buffers(of *bufio.ReadWriter) *bufio.ReadWriter {
+	if of == nil {
+		return bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c))
+	}
+	of.Reader.Reset(c)
+	of.Writer.Reset(c)
+	return of
 }
 
 // A swallowWriter stands for the answer to a handshake that the Guard has

@@ -66,7 +66,7 @@ var law = []rule{
 	// The server is where everybody meets; nobody else knows the configuration.
 	{pkg: "internal/server", ours: []string{
 		".", "internal/ably", "internal/apps", "internal/config", "internal/console", "internal/engine", "internal/gateway", "internal/hub",
-		"internal/issuer", "internal/login", "internal/observe", "internal/realtime", "internal/rest",
+		"internal/head", "internal/issuer", "internal/login", "internal/observe", "internal/realtime", "internal/rest", "internal/socket",
 	}, modules: []string{
 		"github.com/pires/go-proxyproto", "golang.org/x/time", "github.com/maypok86/otter/v2", // The latter two slow down who guesses.
 	}},

@@ -20,7 +20,7 @@ type crew struct {
 
 type task struct {
 	do   func()
-	done chan any // What do has panicked with, or nil.
+	done chan any // For what do has panicked with, or nil. Nil where nobody waits.
 }
 
 func newCrew() *crew {
@@ -38,6 +38,16 @@ func (c *crew) run(do func()) {
 	}
 	if p := <-t.done; p != nil {
 		panic(p)
+	}
+}
+
+// start is run for those who do not wait. A panic of do ends the process.
+func (c *crew) start(do func()) {
+	t := task{do, nil}
+	select {
+	case c.tasks <- t:
+	default:
+		go c.work(t)
 	}
 }
 
@@ -61,14 +71,19 @@ func (c *crew) work(t task) {
 }
 
 func (t task) run() {
-	defer func() {
-		p := recover()
-		if p != nil && p != any(http.ErrAbortHandler) {
-			p = fmt.Sprintf("%v\n%s", p, debug.Stack()) // Whoever panics with it has another.
-		}
-		t.done <- p
-	}()
+	if t.done != nil {
+		defer func() { t.done <- withStack(recover()) }()
+	}
 	t.do()
+}
+
+// withStack returns what was panicked with, with the stack: whoever panics with it
+// again has another.
+func withStack(p any) any {
+	if p != nil && p != any(http.ErrAbortHandler) {
+		p = fmt.Sprintf("%v\n%s", p, debug.Stack())
+	}
+	return p
 }
 
 // stop ends the goroutines that wait, and returns when they have. Later tasks are

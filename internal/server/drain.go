@@ -71,14 +71,15 @@ func (s *Server) seeOff(live int, end time.Time) (last time.Time) {
 	}
 }
 
-// visitors are the connections on which a request is served or a tunnel held.
+// visitors are the connections on which a request is served or a tunnel held, and
+// those on which one is awaited: the latter are not waited for.
 type visitors struct {
 	came atomic.Int64 // How often somebody entered.
 
 	mu sync.Mutex
 	// Guarded by mu.
 	first *visitor
-	n     int
+	n     int // How many there are, but for the silent ones.
 }
 
 // A visitor is a connection that may be among the visitors. It is a link of
@@ -87,6 +88,7 @@ type visitor struct {
 	conn net.Conn
 	// Guarded by the mu of the visitors.
 	inside        int // How often: a tunnel is held for longer than its request.
+	silent        bool
 	before, after *visitor
 }
 
@@ -103,17 +105,34 @@ func (v *visitors) enter(ctx context.Context) (leave func()) {
 	if !ok {
 		return func() {}
 	}
+	v.let(one)
+	return func() { v.leave(one) }
+}
+
+// let notes a connection until leave.
+func (v *visitors) let(one *visitor) {
 	v.came.Add(1)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if one.inside++; one.inside == 1 {
-		v.n++
+		if !one.silent {
+			v.n++
+		}
 		if one.after = v.first; one.after != nil {
 			one.after.before = one
 		}
 		v.first = one
 	}
-	return func() { v.leave(one) }
+}
+
+// hear notes that a silent connection is silent no more.
+func (v *visitors) hear(one *visitor) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if one.silent {
+		one.silent = false
+		v.n++
+	}
 }
 
 func (v *visitors) leave(one *visitor) {
@@ -122,7 +141,9 @@ func (v *visitors) leave(one *visitor) {
 	if one.inside--; one.inside > 0 {
 		return
 	}
-	v.n--
+	if !one.silent {
+		v.n--
+	}
 	if one.before != nil {
 		one.before.after = one.after
 	} else {
@@ -154,6 +175,10 @@ func (v *visitors) wait(limit time.Duration) {
 func (v *visitors) cut() {
 	v.mu.Lock()
 	for one := v.first; one != nil; one = one.after {
+		if one.silent {
+			one.silent = false
+			v.n++
+		}
 		_ = one.conn.Close()
 	}
 	v.mu.Unlock()

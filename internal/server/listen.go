@@ -49,7 +49,11 @@ func boundBody(w http.ResponseWriter, r *http.Request) {
 // listen opens both listeners.
 func (s *Server) listen() (public, admin net.Listener, err error) {
 	c := s.site.Load().config
-	if public, err = net.Listen("tcp", string(c.Listen)); err != nil {
+	listen := func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+	if !c.ProxyProtocol && c.TLS == nil {
+		listen = listenPlain
+	}
+	if public, err = listen(string(c.Listen)); err != nil {
 		return nil, nil, fmt.Errorf("listen: %w", err)
 	}
 	if admin, err = net.Listen("tcp", string(c.Admin)); err != nil {

@@ -126,7 +126,9 @@ func (s *Server) run(ctx context.Context) error {
 	front.ConnContext = withConn
 	failed := make(chan error, 2)
 	var running sync.WaitGroup
-	running.Go(func() { failed <- serve(front, public, "listen") })
+	door, receive := s.receive(public, front)
+	running.Go(receive)
+	running.Go(func() { failed <- serve(front, door, "listen") })
 	running.Go(func() { failed <- serve(back, admin, "admin") })
 	defer running.Wait()
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
@@ -192,6 +194,9 @@ func (s *Server) logRoutes() {
 
 // public serves the public listener. It is never reached by the admin one's.
 func (s *Server) public(w http.ResponseWriter, r *http.Request) {
+	if lend(w, r) {
+		return
+	}
 	leave := s.visitors.enter(r.Context())
 	defer leave()
 	boundBody(w, r)

@@ -63,6 +63,17 @@ func (c *Conn) Close() error {
 	return err
 }
 
+// CloseWrite closes the writing half, as net/http does where a client may not have
+// been heard to its end.
+func (c *Conn) CloseWrite() error {
+	var failed error
+	err := c.Raw().Control(func(fd uintptr) { failed = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
+	if err == nil && failed != nil {
+		err = c.failed("shutdown", failed)
+	}
+	return err
+}
+
 // failed returns an error of the file as package net has it.
 func (c *Conn) failed(op string, err error) error {
 	if err == io.EOF { //nolint:errorlint // It stands for itself, and for nothing that wraps it.
@@ -85,15 +96,16 @@ func (c *Conn) failed(op string, err error) error {
 
 // LocalAddr implements [net.Conn].
 func (c *Conn) LocalAddr() net.Addr {
-	var sa syscall.Sockaddr
-	if err := c.raw.Control(func(fd uintptr) { sa, _ = syscall.Getsockname(int(fd)) }); err != nil {
-		return nil
-	}
+	var sa syscall.Sockaddr // Nil, which is no address, if the connection is closed.
+	_ = c.raw.Control(func(fd uintptr) { sa, _ = syscall.Getsockname(int(fd)) })
 	return net.TCPAddrFromAddrPort(addrPortOf(sa))
 }
 
 // RemoteAddr implements [net.Conn].
 func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.peer) }
+
+// Peer is RemoteAddr.
+func (c *Conn) Peer() netip.AddrPort { return c.peer }
 
 // SetDeadline implements [net.Conn].
 func (c *Conn) SetDeadline(t time.Time) error { return c.noDeadline(c.file.SetDeadline(t)) }
@@ -146,7 +158,7 @@ func addrPortOf(sa syscall.Sockaddr) netip.AddrPort {
 	case *syscall.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
 	case *syscall.SockaddrInet6:
-		addr := netip.AddrFrom16(sa.Addr)
+		addr := netip.AddrFrom16(sa.Addr).Unmap() // Who comes by IPv4 to an address of both.
 		if sa.ZoneId != 0 {
 			if link, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
 				addr = addr.WithZone(link.Name)
