@@ -1,6 +1,7 @@
 package login
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,27 +30,43 @@ func (r *refusal) Error() string {
 // Unwrap returns the cause.
 func (r *refusal) Unwrap() error { return r.cause }
 
-// fail tells the browser what went wrong, and the log why.
-func (l *Login) fail(w http.ResponseWriter, step string, err error) {
-	r, ok := errors.AsType[*refusal](err)
+// fail tells the browser what went wrong, and the operator why.
+func (l *Login) fail(w http.ResponseWriter, r *http.Request, err error) {
+	told, ok := errors.AsType[*refusal](err)
 	switch {
 	case ok:
 	case errors.Is(err, usher.ErrUnavailable):
-		r = &refusal{http.StatusServiceUnavailable, "it cannot be told now; try again in a moment", err}
+		told = &refusal{http.StatusServiceUnavailable, "it cannot be told now; try again in a moment", err}
 	default: // What nobody expected is a no.
-		r = &refusal{http.StatusForbidden, "the login was refused", err}
+		told = &refusal{http.StatusForbidden, "the login was refused", err}
 	}
-	l.options.Log.Debug("login refused", "step", step, "status", r.status, "error", err)
-	refuse(w, r.status, r.detail)
+	refuse(w, told.status, told.detail, l.refused(r, told.status, err))
+}
+
+// refused puts a refusal on record, and returns its explain id.
+func (l *Login) refused(r *http.Request, status int, err error) string {
+	why := &usher.Refusal{Status: status, Word: "bad_request", ID: rand.Text()[:12], Cause: err}
+	switch status {
+	case http.StatusForbidden:
+		why.Word = "forbidden"
+	case http.StatusServiceUnavailable:
+		why.Word = "unavailable"
+	}
+	l.options.Log.Debug("login refused", "path", r.URL.Path, "status", status, "explain_id", why.ID, "error", err)
+	if l.refusals != nil {
+		l.refusals(r, why)
+	}
+	return why.ID
 }
 
 // refuse answers with a problem (RFC 9457).
-func refuse(w http.ResponseWriter, status int, detail string) {
+func refuse(w http.ResponseWriter, status int, detail, explainID string) {
 	body, err := json.Marshal(struct {
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail,omitempty"`
-	}{http.StatusText(status), status, detail})
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Detail    string `json:"detail,omitempty"`
+		ExplainID string `json:"explain_id,omitempty"`
+	}{http.StatusText(status), status, detail, explainID})
 	if err != nil { // Texts and a number.
 		body = nil
 	}

@@ -37,12 +37,12 @@ func (l *Login) backChannel(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	l.options.Log.Debug("logout token refused", "error", err)
 	status, code, detail := http.StatusBadRequest, "invalid_request", "not a logout token for this client"
 	if errors.Is(err, usher.ErrUnavailable) {
 		status, code, detail = http.StatusServiceUnavailable, "temporarily_unavailable", "try again in a moment"
 	}
-	body, err := json.Marshal(map[string]string{"error": code, "error_description": detail})
+	id := l.refused(r, status, err)
+	body, err := json.Marshal(map[string]string{"error": code, "error_description": detail, "explain_id": id})
 	if err != nil { // Texts.
 		body = nil
 	}

@@ -17,12 +17,12 @@ func (l *Login) begin(w http.ResponseWriter, r *http.Request) {
 	// A login is a page that one goes to. Frames and images of other sites could
 	// start logins, and fill the browser with cookies.
 	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" && dest != "document" {
-		refuse(w, http.StatusForbidden, "a login is a page to go to, not a part of one")
+		l.fail(w, r, &refusal{http.StatusForbidden, "a login is a page to go to, not a part of one", nil})
 		return
 	}
 	query, err := single(r.URL.RawQuery)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
+		l.fail(w, r, &refusal{http.StatusBadRequest, err.Error(), nil})
 		return
 	}
 	place := query.Get("return")
@@ -30,17 +30,17 @@ func (l *Login) begin(w http.ResponseWriter, r *http.Request) {
 		place = l.options.After
 	}
 	if err := checkPlace(place); err != nil {
-		refuse(w, http.StatusBadRequest, "the parameter return is "+err.Error())
+		l.fail(w, r, &refusal{http.StatusBadRequest, "the parameter return is " + err.Error(), nil})
 		return
 	}
 	p, err := l.provider.get(r.Context())
 	if err != nil {
-		l.fail(w, "login", err)
+		l.fail(w, r, err)
 		return
 	}
 	a := newAttempt(place, time.Now())
 	if err := l.keep(w, r, a); err != nil {
-		l.fail(w, "login", err)
+		l.fail(w, r, err)
 		return
 	}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)}

@@ -17,17 +17,17 @@ import (
 func (l *Login) callback(w http.ResponseWriter, r *http.Request) {
 	query, err := single(r.URL.RawQuery)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
+		l.fail(w, r, &refusal{http.StatusBadRequest, err.Error(), nil})
 		return
 	}
 	a, err := l.take(w, r, query.Get("state"))
 	if err != nil {
-		l.fail(w, "callback", err)
+		l.fail(w, r, err)
 		return
 	}
 	cookie, err := l.enter(r, query, a)
 	if err != nil {
-		l.fail(w, "callback", err)
+		l.fail(w, r, err)
 		return
 	}
 	http.SetCookie(w, l.cookie(l.options.Cookie, cookie.Reveal(), l.options.Lifetime))

@@ -38,7 +38,8 @@ type Login struct {
 	logouts  *usher.JWT // Judges logout tokens.
 	checks   *oidc.IDTokenVerifier
 
-	nameless sync.Once // Warns of sessions that the provider does not name.
+	refusals func(*http.Request, *usher.Refusal) // Told of each. Nil: nobody is.
+	nameless *sync.Once                          // Warns of sessions that the provider does not name.
 }
 
 var (
@@ -55,7 +56,7 @@ func New(o Options) (*Login, error) {
 		o.Log = slog.Default()
 	}
 	client := newClient(o.Client, strings.HasPrefix(o.Issuer, "http:"))
-	l := &Login{options: o, secure: strings.HasPrefix(o.URL, "https:"), client: client}
+	l := &Login{options: o, secure: strings.HasPrefix(o.URL, "https:"), client: client, nameless: new(sync.Once)}
 	l.provider = newProvider(&l.options, client)
 	// The client's own limits on time and redirects are those of JWKS.
 	l.keys = &usher.JWKS{Issuer: o.Issuer, Client: o.Client, Log: o.Log}
@@ -65,6 +66,14 @@ func New(o Options) (*Login, error) {
 		ClientID: o.ClientID, SupportedSigningAlgs: []string{oidc.RS256, oidc.PS256, oidc.ES256, oidc.ES384, oidc.EdDSA},
 	})
 	return l, nil
+}
+
+// Telling returns the same login, as one that tells refused of each refusal, whose
+// explain id the client has. It must not block.
+func (l *Login) Telling(refused func(*http.Request, *usher.Refusal)) *Login {
+	telling := *l
+	telling.refusals = refused
+	return &telling
 }
 
 // Close ends a fetch of the provider's keys that is under way.
@@ -92,7 +101,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case BackChannelPath:
 		method, serve = http.MethodPost, l.backChannel
 	default:
-		refuse(w, http.StatusNotFound, "")
+		refuse(w, http.StatusNotFound, "", "")
 		return
 	}
 	h := w.Header()
@@ -101,7 +110,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	if r.Method != method {
 		h.Set("Allow", method)
-		refuse(w, http.StatusMethodNotAllowed, "")
+		refuse(w, http.StatusMethodNotAllowed, "", "")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), requestTime)

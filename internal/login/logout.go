@@ -15,12 +15,12 @@ const maxHint = 4096
 // provider to be logged out there, too (OpenID Connect RP-Initiated Logout §2).
 func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 	if !l.isOwn(r) {
-		refuse(w, http.StatusForbidden, "a logout comes from a page of this site")
+		l.fail(w, r, &refusal{http.StatusForbidden, "a logout comes from a page of this site", nil})
 		return
 	}
 	cookie, s, err := l.sessionOf(r)
 	if err != nil {
-		l.fail(w, "logout", err)
+		l.fail(w, r, err)
 		return
 	}
 	if s == nil {
@@ -30,7 +30,7 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := l.close(r.Context(), cookie, s, "logged out"); err != nil {
 		// The cookie stays, so that one can try again.
-		l.fail(w, "logout", err)
+		l.fail(w, r, err)
 		return
 	}
 	l.drop(w, l.options.Cookie)

@@ -136,7 +136,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, listener string, c c
 		got = a.denied(err)
 	}
 	if got.status >= http.StatusBadRequest {
-		a.log.Debug("api call refused", "listener", listener, "call", c.permission, "client", clientOf(r),
+		a.log.Debug("api call refused", "listener", listener, "call", c.permission, "client", a.address(r),
 			"key_id", by.key.ID, "status", got.status, "error", err)
 	}
 	a.metrics.Called(listener, c.permission, resultOf(got.status))

@@ -46,7 +46,7 @@ func (a *api) unauthenticated(w http.ResponseWriter, r *http.Request, listener s
 			return
 		}
 	}
-	a.log.Debug("api call refused", "listener", listener, "call", c.permission, "client", clientOf(r), "error", err)
+	a.log.Debug("api call refused", "listener", listener, "call", c.permission, "client", a.address(r), "error", err)
 	a.metrics.Called(listener, c.permission, "unauthenticated")
 	w.Header().Set("WWW-Authenticate", "Bearer")
 	writeProblem(w, http.StatusUnauthorized, "this needs an API key: Authorization: Bearer usher_...")
@@ -87,15 +87,6 @@ func isLocal(r *http.Request) bool {
 	}
 	at, err := netip.ParseAddrPort(own.String())
 	return err == nil && at.Addr().Unmap() == peer.Addr().Unmap()
-}
-
-// clientOf is the address of who is connected, without its port.
-func clientOf(r *http.Request) string {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return peer.Addr().Unmap().String()
 }
 
 // isOfPage reports whether a web page may have started a request: browsers say so

@@ -41,3 +41,27 @@ func TestGuessedKeys(t *testing.T) {
 		t.Errorf("got %d for no key: there is nothing guessed at", a.status)
 	}
 }
+
+// Behind a proxy that is trusted, whoever guesses is told so for itself alone, and
+// named in the log.
+func TestGuessedKeysBehindAProxy(t *testing.T) {
+	g := start(t, front+"trusted_proxies: [127.0.0.1]\n")
+	guess := func(from string, n int) int {
+		t.Helper()
+		text := fmt.Sprintf("usher_aaaaaaaaa%c%c%c_AAAAAAAAAAAAAAAAAAAAAAAAAA", 'a'+n%26, 'a'+n/26%26, 'a')
+		return call(t, g.public, "GET", "connections", "", "Authorization", "Bearer "+text, "X-Forwarded-For", from).status
+	}
+	last := 0
+	for n := range 400 {
+		if last = guess("192.0.2.1", n); last == http.StatusTooManyRequests {
+			break
+		}
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("got %d after 400 guesses, want 429", last)
+	}
+	if got := guess("192.0.2.2", 0); got != http.StatusUnauthorized {
+		t.Errorf("got %d for another client of the proxy, want 401", got)
+	}
+	g.logs.await(t, "client=192.0.2.2")
+}

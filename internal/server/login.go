@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"time"
 
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/engine"
@@ -52,4 +54,16 @@ func (b *builder) login() (*login.Login, error) {
 	}
 	b.logins[made] = l
 	return l, nil
+}
+
+// loginRefused puts what the login refuses where explain finds it. The path is its
+// route: it has no other.
+func (b *builder) loginRefused(a *api) func(*http.Request, *usher.Refusal) {
+	return func(r *http.Request, why *usher.Refusal) {
+		e := usher.Event{Kind: usher.EventRefused, Time: time.Now(), Route: r.URL.Path, Refusal: why}
+		if from := a.address(r); from.IsValid() {
+			e.Client = networkOf(from)
+		}
+		b.explanations.Observe(e)
+	}
 }

@@ -100,3 +100,35 @@ func TestLogin(t *testing.T) {
 		t.Errorf("without a login: got %d, want 404", res.StatusCode)
 	}
 }
+
+// What the login refuses can be explained, as all other refusals can: by whom it
+// was, behind a proxy too.
+func TestLoginExplains(t *testing.T) {
+	issuer, _ := openID(t)
+	g := start(t, front+fmt.Sprintf("trusted_proxies: [127.0.0.1]\nlogin: {issuer: %q, client_id: usher, url: \"http://localhost:8080\"}\n", issuer))
+	for _, tt := range []struct{ method, path, body, reason string }{
+		{"GET", login.LoginPath + "?return=//evil.example", "", "bad_request: the parameter return"},
+		{"GET", login.CallbackPath + "?state=x&code=y", "", "bad_request: "},
+		{"POST", login.LogoutPath, "", "forbidden: a logout comes from a page of this site"},
+		{"POST", login.BackChannelPath, "logout_token=x", "bad_request: "},
+	} {
+		path, _, _ := strings.Cut(tt.path, "?")
+		h := http.Header{"X-Forwarded-For": {"192.0.2.7"}, "Content-Type": {"application/x-www-form-urlencoded"}}
+		res, body := do(t, tt.method, "http://"+g.public+tt.path, h, tt.body)
+		var told struct {
+			ID string `json:"explain_id"`
+		}
+		if err := json.Unmarshal([]byte(body), &told); err != nil || told.ID == "" {
+			t.Errorf("%s: got %d %s, want an explain id", path, res.StatusCode, body)
+			continue
+		}
+		var why struct {
+			Route, Client, Reason, Verdict string
+			Status                         int
+		}
+		call(t, g.admin, "GET", "explain/"+told.ID, "").into(t, http.StatusOK, &why)
+		if why.Route != path || why.Client != "192.0.2.7/32" || !strings.HasPrefix(why.Reason, tt.reason) || why.Status != res.StatusCode || why.Verdict != "refused" {
+			t.Errorf("%s: got %+v", path, why)
+		}
+	}
+}

@@ -105,8 +105,9 @@ func (b *builder) build() (*site, error) {
 		if err != nil {
 			return nil, err
 		}
+		telling := l.Telling(b.loginRefused(st.api))
 		for _, path := range login.Paths {
-			st.own[path] = l
+			st.own[path] = telling
 		}
 	}
 	st.own[ticketsPath], st.own[csrfPath] = desks, proofs
