@@ -81,7 +81,7 @@ func (k *Key) possible() ([]jose.SignatureAlgorithm, error) {
 		case k.Public != nil:
 			return nil, errors.New("both a secret and a public key")
 		case n < minSecret:
-			return nil, fmt.Errorf("secret of %d bytes, at least %d", n, minSecret)
+			return nil, fmt.Errorf("secret of %d bytes; want at least %d, such as those of: openssl rand -base64 32", n, minSecret)
 		}
 		return secretAlgorithms, nil
 	}
