@@ -19,3 +19,14 @@ func decodeBase64URL(text string) ([]byte, bool) {
 	b, err := base64url.DecodeString(text)
 	return b, err == nil
 }
+
+// decodeBase64URLText is decodeBase64URL for what is kept as a text.
+func decodeBase64URLText(text string) (string, bool) {
+	var short [512]byte // Most are, and cost one allocation then.
+	if base64url.DecodedLen(len(text)) > len(short) || strings.IndexByte(text, '\n') >= 0 || strings.IndexByte(text, '\r') >= 0 {
+		b, ok := decodeBase64URL(text)
+		return string(b), ok
+	}
+	n, err := base64url.Decode(short[:], []byte(text))
+	return string(short[:n]), err == nil
+}

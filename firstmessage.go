@@ -43,6 +43,37 @@ var errNoAuthMessage = errors.New("not an authentication message")
 // parse reads a first message. Its error is errNoAuthMessage if the message is
 // something else, errTwoCredentials or errMalformed otherwise.
 func (f MessageForm) parse(payload []byte) (firstMessage, error) {
+	if members, ok := readPlain(string(payload)); ok {
+		return f.read(members)
+	}
+	return f.parseAny(payload)
+}
+
+// read reads the members of a message that is one JSON object.
+func (f MessageForm) read(members map[string]any) (m firstMessage, err error) {
+	if kind, _ := members["type"].(string); kind != f.Type {
+		return m, errNoAuthMessage
+	}
+	token, hasToken := members[f.Token]
+	ticket, hasTicket := members[f.Ticket]
+	m.kind = KindToken
+	if hasTicket {
+		m.kind, token = KindTicket, ticket
+	}
+	m.secret, _ = token.(string)
+	ack := members["ack"]
+	m.ack, _ = ack.(bool)
+	switch _, isBool := ack.(bool); {
+	case hasToken && hasTicket:
+		return m, errTwoCredentials
+	case m.secret == "", ack != nil && !isBool:
+		return m, errMalformed
+	}
+	return m, nil
+}
+
+// parseAny is parse for what is not plain.
+func (f MessageForm) parseAny(payload []byte) (firstMessage, error) {
 	var m firstMessage
 	var members map[string]json.RawMessage
 	if json.Unmarshal(payload, &members) != nil || jsonString(members["type"]) != f.Type {

@@ -206,12 +206,17 @@ func FuzzFirstMessage(f *testing.F) {
 	for _, s := range []string{
 		`{"type":"auth","token":"a"}`, `{"type":"auth","ticket":"a","ack":true}`, `{"type":"auth","token":"a","ticket":"b"}`,
 		`{"type":"auth","token":1}`, `{"Type":"auth"}`, `[]`, `null`, `{"type":"auth","token":"a"}x`, `{"type":"auth","token":"a","ack":1}`,
+		`{"type":"auth","token":null}`, `{"type":"auth","token":null,"ticket":"a"}`, `{"type":"auth","token":"a","ack":null}`, `{"type":"auth","token":"a","ack":false,"x":[{}]}`,
+		`{"type":"auth","token":"\u0061"}`, `{"type":"auth","token":"a","token":"b"}`, `{"type":null,"ack":1}`, `{"type":"auth","ack":1}`, `{"type":"auth","token":"","ack":1}`,
 	} {
 		f.Add([]byte(s))
 	}
 	form := MessageForm{}.withDefaults()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		m, err := form.parse(payload)
+		if other, otherErr := form.parseAny(payload); err == nil && m != other || !errors.Is(err, otherErr) {
+			t.Errorf("%q: got %v, %v, by the reader of all JSON %v, %v", payload, m.kind, err, other.kind, otherErr)
+		}
 		switch {
 		case err == nil:
 			var v map[string]any

@@ -82,7 +82,7 @@ type Introspection struct {
 // An introspected is an answer about an active token, as it came: each who asks
 // gets claims of its own.
 type introspected struct {
-	payload []byte
+	payload string
 	asked   time.Time
 	until   time.Time // It counts until then.
 }

@@ -51,31 +51,32 @@ func (i *Introspection) ask(ctx context.Context, c Credential) (*introspected, e
 }
 
 // readIntrospection reads an answer (RFC 7662 §2.2). Its errors do not quote it.
-func readIntrospection(resp *http.Response) ([]byte, Claims, error) {
+func readIntrospection(resp *http.Response) (string, Claims, error) {
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, nil, fmt.Errorf("status %d: it refuses our client id and secret", resp.StatusCode)
+		return "", nil, fmt.Errorf("status %d: it refuses our client id and secret", resp.StatusCode)
 	default:
-		return nil, nil, statusError(resp.StatusCode)
+		return "", nil, statusError(resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxIntrospection+1))
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("read body: %w", err)
+		return "", nil, fmt.Errorf("read body: %w", err)
 	case len(body) > maxIntrospection:
-		return nil, nil, fmt.Errorf("more than %d bytes", maxIntrospection)
+		return "", nil, fmt.Errorf("more than %d bytes", maxIntrospection)
 	case tooDeep(body):
-		return nil, nil, errors.New("nested too deep")
+		return "", nil, errors.New("nested too deep")
 	}
-	claims, err := decodeClaims(body)
+	text := string(body)
+	claims, err := decodeClaims(text)
 	if err != nil {
-		return nil, nil, errors.New("answer is malformed")
+		return "", nil, errors.New("answer is malformed")
 	}
 	if _, ok := claims["active"].(bool); !ok {
-		return nil, nil, errors.New("answer does not say whether the token is active")
+		return "", nil, errors.New("answer does not say whether the token is active")
 	}
-	return body, claims, nil
+	return text, claims, nil
 }
 
 // identity judges an answer that was asked for at a time: what a revocation there

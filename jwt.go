@@ -187,7 +187,9 @@ func (j *JWT) stillKnown(ctx context.Context, known *knownJWT) bool {
 // checkTimes. The claims are read before the signature is checked, since "iss"
 // says whether the token is ours to judge; nothing else in them counts before.
 func (j *JWT) verify(ctx context.Context, token string) (*datedIdentity, *knownJWT, error) {
-	payload, signature, err := splitToken(token)
+	text, _, _ := strings.Cut(token, ".")
+	head, remembered := j.heads.find(text)
+	payload, signature, err := splitKnown(token, remembered)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -198,7 +200,12 @@ func (j *JWT) verify(ctx context.Context, token string) (*datedIdentity, *knownJ
 	if claims.String("iss") != j.Issuer {
 		return nil, nil, fmt.Errorf("%w: of another issuer", ErrUnrecognized)
 	}
-	known, err := j.checkSigned(ctx, token, signature)
+	var known *knownJWT
+	if remembered {
+		known, err = j.checkSignature(ctx, token, signature, head)
+	} else {
+		known, err = j.checkSigned(ctx, token)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -209,12 +216,7 @@ func (j *JWT) verify(ctx context.Context, token string) (*datedIdentity, *knownJ
 
 // checkSigned judges the header and the signature of a token whose parts are
 // well-formed, and returns the key that has signed it.
-func (j *JWT) checkSigned(ctx context.Context, token string, signature []byte) (*knownJWT, error) {
-	text, _, _ := strings.Cut(token, ".")
-	if head, ok := j.heads.find(text); ok {
-		input := []byte(token[:strings.LastIndexByte(token, '.')])
-		return j.findKey(ctx, head, func(k *Key) bool { return k.hasSigned(head.alg, signature, input) })
-	}
+func (j *JWT) checkSigned(ctx context.Context, token string) (*knownJWT, error) {
 	jws, err := j.parse(token)
 	if err != nil {
 		return nil, err
@@ -226,9 +228,16 @@ func (j *JWT) checkSigned(ctx context.Context, token string, signature []byte) (
 		return err == nil
 	})
 	if err == nil {
+		text, _, _ := strings.Cut(token, ".")
 		j.heads.add(text, head)
 	}
 	return known, err
+}
+
+// checkSignature is checkSigned for a token whose header is remembered.
+func (j *JWT) checkSignature(ctx context.Context, token string, signature []byte, head jwtHead) (*knownJWT, error) {
+	input := []byte(token[:strings.LastIndexByte(token, '.')])
+	return j.findKey(ctx, head, func(k *Key) bool { return k.hasSigned(head.alg, signature, input) })
 }
 
 // parse reads a token and judges its header.

@@ -10,7 +10,7 @@ const defaultJWTCache = 10_000
 // kept as they came: decoded they are many small objects, which ten thousand
 // times over keep a garbage collector busier than decoding them again does.
 type knownJWT struct {
-	payload []byte
+	payload string
 	keyID   string // Of its header.
 	key     Key    // That has signed it.
 }

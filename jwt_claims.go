@@ -32,31 +32,35 @@ var errNotJWT = fmt.Errorf("%w: not a signed jwt", ErrUnrecognized)
 // splitToken checks that token is a JWS of three parts in the compact form, one
 // of the many spellings that lenient readers take for the same, and returns
 // its payload and its signature.
-func splitToken(token string) (payload, signature []byte, err error) {
+func splitToken(token string) (payload string, signature []byte, err error) {
+	return splitKnown(token, false)
+}
+
+// splitKnown is splitToken for a token whose header may be known to be well-formed.
+func splitKnown(token string, known bool) (payload string, signature []byte, err error) {
 	if strings.Count(token, ".") != 2 {
-		return nil, nil, errNotJWT
+		return "", nil, errNotJWT
 	}
-	var parts [3][]byte
-	for i, rest := 0, token; i < len(parts); i++ {
-		var text string
-		var ok bool
-		text, rest, _ = strings.Cut(rest, ".")
-		if parts[i], ok = decodeBase64URL(text); !ok {
-			return nil, nil, errNotJWT
-		}
+	head, rest, _ := strings.Cut(token, ".")
+	body, tail, _ := strings.Cut(rest, ".")
+	var header string
+	ok := known
+	if !known {
+		header, ok = decodeBase64URLText(head)
 	}
-	header, payload := parts[0], parts[1]
-	if !utf8.Valid(header) || !utf8.Valid(payload) {
-		return nil, nil, errNotJWT
+	payload, okPayload := decodeBase64URLText(body)
+	signature, okSignature := decodeBase64URL(tail)
+	if !ok || !okPayload || !okSignature || !utf8.ValidString(header) || !utf8.ValidString(payload) {
+		return "", nil, errNotJWT
 	}
 	if tooDeep(header) || tooDeep(payload) {
-		return nil, nil, errors.New("nested too deep")
+		return "", nil, errors.New("nested too deep")
 	}
-	return payload, parts[2], nil
+	return payload, signature, nil
 }
 
 // tooDeep reports whether brackets are nested deeper than maxNesting.
-func tooDeep(text []byte) bool {
+func tooDeep[T string | []byte](text T) bool {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -78,11 +82,14 @@ func tooDeep(text []byte) bool {
 
 // decodeClaims reads a payload. One that does not begin as a JSON object, such
 // as a nested token, is ErrUnrecognized.
-func decodeClaims(payload []byte) (Claims, error) {
-	if !bytes.HasPrefix(bytes.TrimLeft(payload, " \t\r\n"), []byte("{")) {
+func decodeClaims(payload string) (Claims, error) {
+	if plain, ok := readPlain(payload); ok {
+		return plain, nil
+	}
+	if !strings.HasPrefix(strings.TrimLeft(payload, " \t\r\n"), "{") {
 		return nil, errNotJWT
 	}
-	rd := bytes.NewReader(payload)
+	rd := strings.NewReader(payload)
 	dec := strictjson.NewDecoder(rd)
 	dec.SetNumberType(strictjson.UnmarshalJSONNumber)
 	var claims Claims
@@ -90,7 +97,7 @@ func decodeClaims(payload []byte) (Claims, error) {
 		return nil, errClaims
 	}
 	ahead, ok := dec.Buffered().(*bytes.Reader)
-	if !ok || len(bytes.TrimLeft(payload[len(payload)-rd.Len()-ahead.Len():], " \t\r\n")) > 0 {
+	if !ok || strings.TrimLeft(payload[len(payload)-rd.Len()-ahead.Len():], " \t\r\n") != "" {
 		return nil, errClaims
 	}
 	for name, v := range claims {
