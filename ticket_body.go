@@ -20,13 +20,13 @@ const noTime = math.MinInt64
 
 var errTicketBody = errors.New("malformed ticket")
 
-// encode writes the fields in their order: times as microseconds since 1970 in
+// encode writes the fields behind room for the head of a ticket, in their order: times as microseconds since 1970 in
 // 8 bytes, texts with their length in front, claims as appendClaims does. Recheck
 // is left out. Texts of the identity are kept byte for byte; claims cannot be,
 // where they are not UTF-8, and are refused rather than changed.
 func (b *ticketBody) encode() ([]byte, error) {
 	id := &b.identity
-	out := make([]byte, 0, 512)
+	out := make([]byte, ticketHead, 512)
 	out = append(out, b.id[:]...)
 	for _, t := range []time.Time{b.issued, b.expires, id.Issued, id.Expires} {
 		out = appendTime(out, t)
@@ -40,15 +40,15 @@ func (b *ticketBody) encode() ([]byte, error) {
 	return appendClaims(out, id.Claims)
 }
 
-// decodeTicket reads what encode wrote. The seal was checked before; it is
-// strict nonetheless.
+// decodeTicket reads what encode wrote, without that room. The seal was checked
+// before; it is strict nonetheless. All texts are parts of one.
 func decodeTicket(plain []byte) (*ticketBody, error) {
 	b := &ticketBody{}
 	id := &b.identity
 	if len(plain) < len(b.id) {
 		return nil, errTicketBody
 	}
-	rest := plain[copy(b.id[:], plain):]
+	rest := string(plain[copy(b.id[:], plain):])
 	ok := true
 	for _, t := range []*time.Time{&b.issued, &b.expires, &id.Issued, &id.Expires} {
 		rest, ok = cutTime(rest, t, ok)
@@ -79,11 +79,11 @@ func appendTime(b []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(micros))
 }
 
-func cutTime(b []byte, t *time.Time, ok bool) ([]byte, bool) {
+func cutTime(b string, t *time.Time, ok bool) (string, bool) {
 	if !ok || len(b) < 8 {
-		return nil, false
+		return "", false
 	}
-	if micros := int64(binary.BigEndian.Uint64(b)); micros != noTime {
+	if micros := int64(binary.BigEndian.Uint64([]byte(b[:8]))); micros != noTime {
 		*t = time.UnixMicro(micros)
 	}
 	return b[8:], true
@@ -94,15 +94,24 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-func cutText(b []byte, s *string, ok bool) ([]byte, bool) {
+func cutText(b string, s *string, ok bool) (string, bool) {
 	if !ok {
-		return nil, false
+		return "", false
 	}
-	n, size := binary.Uvarint(b)
-	if size <= 0 || n > uint64(len(b)-size) {
-		return nil, false
+	n, b, ok := cutLength(b)
+	if !ok {
+		return "", false
 	}
-	end := size + int(n)
-	*s = string(b[size:end])
-	return b[end:], true
+	*s = b[:n]
+	return b[n:], true
+}
+
+// cutLength reads a length that is not above that of what follows it.
+func cutLength(b string) (n int, rest string, ok bool) {
+	var head [binary.MaxVarintLen64]byte
+	length, size := binary.Uvarint(head[:copy(head[:], b)])
+	if size <= 0 || length > uint64(len(b)-size) {
+		return 0, "", false
+	}
+	return int(length), b[size:], true
 }

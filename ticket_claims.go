@@ -118,9 +118,9 @@ func appendObject(b []byte, object map[string]any, depth int) (_ []byte, err err
 }
 
 // cutClaim reads a value that appendClaim wrote, and returns what is behind it.
-func cutClaim(b []byte, depth int) (v any, rest []byte, ok bool) {
-	if len(b) == 0 || depth > maxClaimDepth {
-		return nil, nil, false
+func cutClaim(b string, depth int) (v any, rest string, ok bool) {
+	if b == "" || depth > maxClaimDepth {
+		return nil, "", false
 	}
 	kind, rest := b[0], b[1:]
 	switch kind {
@@ -137,40 +137,40 @@ func cutClaim(b []byte, depth int) (v any, rest []byte, ok bool) {
 		rest, ok = cutText(rest, &text, true)
 		return json.Number(text), rest, ok && isNumber(text)
 	case claimList, claimObject:
-		n, size := binary.Uvarint(rest)
-		if size <= 0 || n > uint64(len(rest)-size) { // Each takes a byte at least.
-			return nil, nil, false
+		n, rest, ok := cutLength(rest) // Each takes a byte at least.
+		switch {
+		case !ok:
+			return nil, "", false
+		case kind == claimList:
+			return cutList(rest, n, depth)
 		}
-		if kind == claimList {
-			return cutList(rest[size:], int(n), depth)
-		}
-		return cutObject(rest[size:], int(n), depth)
+		return cutObject(rest, n, depth)
 	}
-	return nil, nil, false
+	return nil, "", false
 }
 
-func cutList(b []byte, n, depth int) (v any, rest []byte, ok bool) {
+func cutList(b string, n, depth int) (v any, rest string, ok bool) {
 	list := make([]any, 0, min(n, claimRoom))
 	for range n {
 		var e any
 		if e, b, ok = cutClaim(b, depth+1); !ok {
-			return nil, nil, false
+			return nil, "", false
 		}
 		list = append(list, e)
 	}
 	return list, b, true
 }
 
-func cutObject(b []byte, n, depth int) (v any, rest []byte, ok bool) {
+func cutObject(b string, n, depth int) (v any, rest string, ok bool) {
 	object := make(map[string]any, min(n, claimRoom))
 	for range n {
 		var name string
 		var e any
 		if b, ok = cutText(b, &name, true); !ok || !utf8.ValidString(name) {
-			return nil, nil, false
+			return nil, "", false
 		}
 		if e, b, ok = cutClaim(b, depth+1); !ok {
-			return nil, nil, false
+			return nil, "", false
 		}
 		object[name] = e
 	}

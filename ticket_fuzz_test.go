@@ -31,7 +31,7 @@ func FuzzTicket(f *testing.F) {
 			t.Fatal(err)
 		}
 		if sealed && sealedLen(len(text)) <= MaxToken {
-			text = ring.seal([]byte(text))
+			text = ring.seal(append(make([]byte, ticketHead), text...))
 		}
 		c := Credential{Kind: KindTicket, Secret: NewSecret(text), Route: "/"}
 		if id, err := tickets.Verify(context.Background(), c); err == nil || id != nil {
@@ -54,6 +54,7 @@ func FuzzTicketBody(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	plain = plain[ticketHead:]
 	f.Add(plain)
 	f.Add(plain[:len(plain)-1])
 	f.Add([]byte{})
@@ -69,7 +70,7 @@ func FuzzTicketBody(f *testing.F) {
 		if err != nil {
 			t.Fatalf("encode of what was decoded: got %v, want nil", err)
 		}
-		second, err := decodeTicket(again)
+		second, err := decodeTicket(again[ticketHead:])
 		if err != nil {
 			t.Fatalf("decode of what was encoded: got %v, want nil", err)
 		}
@@ -105,7 +106,7 @@ func FuzzTicketClaims(f *testing.F) {
 		if err != nil {
 			t.Fatalf("append: got %v, want nil", err)
 		}
-		got, rest, ok := cutClaim(packed, 0)
+		got, rest, ok := cutClaim(string(packed), 0)
 		if !ok || len(rest) > 0 {
 			t.Fatalf("cut: got %v and %q behind it, want all", ok, rest)
 		}

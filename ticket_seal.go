@@ -82,19 +82,26 @@ func sealedLen(n int) int {
 	return base64url.EncodedLen(ticketHead + n + chacha20poly1305.Overhead)
 }
 
-// seal returns the text of a ticket.
-func (r *keyring) seal(plain []byte) string {
+// seal returns the text of a ticket. What it seals is behind room for the head, and
+// is sealed in its place.
+func (r *keyring) seal(b []byte) string {
 	k := &r.keys[0]
-	b := make([]byte, ticketHead, ticketHead+len(plain)+chacha20poly1305.Overhead)
 	b[0] = ticketVersion
 	copy(b[1:], k.id[:])
-	nonce := b[1+ticketIDSize:]
+	head := b[:1+ticketIDSize]
+	nonce := b[1+ticketIDSize : ticketHead]
 	rand.Read(nonce) // Never fails: it ends the process instead.
-	return base64url.EncodeToString(k.aead.Seal(b, nonce, plain, b[:1+ticketIDSize]))
+	b = k.aead.Seal(b[:ticketHead], nonce, b[ticketHead:], head)
+	var short [1024]byte // Most are, and cost no more than their text then.
+	if base64url.EncodedLen(len(b)) > len(short) {
+		return base64url.EncodeToString(b)
+	}
+	return string(base64url.AppendEncode(short[:0], b))
 }
 
 // open returns the plaintext of a ticket. Whatever is not wholly as seal wrote
-// it is refused, before decryption where possible.
+// it is refused, before decryption where possible. One key alone decrypts in place;
+// another would find nothing left after one that has failed.
 func (r *keyring) open(text string) ([]byte, error) {
 	if len(text) > MaxToken || len(text) < sealedLen(0) {
 		return nil, errNotTicket
@@ -105,9 +112,13 @@ func (r *keyring) open(text string) ([]byte, error) {
 	}
 	id, nonce, sealed := b[1:1+ticketIDSize], b[1+ticketIDSize:ticketHead], b[ticketHead:]
 	err := errTicketKey
+	var into []byte
+	if len(r.keys) == 1 {
+		into = sealed[:0]
+	}
 	for i := range r.keys { // More than one may have the id, by chance.
 		if k := &r.keys[i]; bytes.Equal(k.id[:], id) {
-			plain, openErr := k.aead.Open(nil, nonce, sealed, b[:1+ticketIDSize])
+			plain, openErr := k.aead.Open(into, nonce, sealed, b[:1+ticketIDSize])
 			if openErr == nil {
 				return plain, nil
 			}

@@ -138,7 +138,7 @@ func (t *Tickets) make(id *Identity, origin, route string) (string, time.Time, e
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	if n := sealedLen(len(plain)); n > MaxToken {
+	if n := sealedLen(len(plain) - ticketHead); n > MaxToken {
 		return "", time.Time{}, fmt.Errorf("%w: %d characters, at most %d", errTicketSize, n, MaxToken)
 	}
 	return ring.seal(plain), time.UnixMicro(expires.UnixMicro()), nil
