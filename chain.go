@@ -14,7 +14,7 @@ const (
 type link struct{ before, after *lease }
 
 // A chain is a list of leases, the oldest first. The links are inside of the
-// leases, so that a connection costs no allocation to list. A nil chain is
+// leases, so that a connection costs no allocation to list. The zero value is
 // empty. Callers hold the lock of their Sessions.
 type chain struct{ first, last *lease }
 
@@ -44,11 +44,8 @@ func (c *chain) drop(l *lease, of int) {
 }
 
 // each iterates over the chain, which must not change meanwhile.
-func (c *chain) each(of int) iter.Seq[*lease] {
+func (c chain) each(of int) iter.Seq[*lease] {
 	return func(yield func(*lease) bool) {
-		if c == nil {
-			return
-		}
 		for l := c.first; l != nil; l = l.links[of].after {
 			if !yield(l) {
 				return
@@ -57,19 +54,17 @@ func (c *chain) each(of int) iter.Seq[*lease] {
 	}
 }
 
-func addTo(chains map[string]*chain, name string, l *lease, of int) {
+func addTo(chains map[string]chain, name string, l *lease, of int) {
 	c := chains[name]
-	if c == nil {
-		c = new(chain)
-		chains[name] = c
-	}
 	c.add(l, of)
+	chains[name] = c
 }
 
-func dropFrom(chains map[string]*chain, name string, l *lease, of int) {
+func dropFrom(chains map[string]chain, name string, l *lease, of int) {
 	c := chains[name]
-	c.drop(l, of)
-	if c.first == nil {
+	if c.drop(l, of); c.first == nil {
 		delete(chains, name)
+		return
 	}
+	chains[name] = c
 }

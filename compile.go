@@ -50,7 +50,7 @@ func (g *Guard) compile() *guardState {
 		}
 		s.room.max, s.room.maxPerAddress = s.limits.Pending, s.limits.PendingPerAddress
 		// Not by address: many users may be behind one, and each brought a credential.
-		s.judging.max, s.judging.maxPerAddress = s.limits.Verifying, s.limits.Verifying+1
+		s.judging.max = s.limits.Verifying
 		for i := range s.extract.carriers {
 			switch c := &s.extract.carriers[i]; c.name {
 			case carrierTicket:

@@ -119,5 +119,7 @@ func derivedSession(issuer, subject string) string {
 	var short [256]byte // Most are, and cost no allocation then.
 	text := append(append(append(short[:0], issuer...), 0), subject...)
 	sum := sha256.Sum256(text)
-	return base64url.EncodeToString(sum[:16])
+	var name [22]byte
+	base64url.Encode(name[:], sum[:16])
+	return string(name[:])
 }

@@ -161,7 +161,7 @@ func (s *Sessions) remember(n Notice) []*lease {
 // concerned lists the connections that n is about. Callers hold mu.
 func (s *Sessions) concerned(n Notice) []*lease {
 	r := n.Revocation
-	from, of := &s.all, linkAll
+	from, of := s.all, linkAll
 	switch {
 	case r.Subject != "":
 		from, of = s.subjects[r.Subject], linkSubject

@@ -30,11 +30,11 @@ type Sessions struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	all      chain             // By admission.
-	subjects map[string]*chain // By Identity.Subject, those that are not about to end.
-	sessions map[string]*chain // By Identity.Session, the same.
-	last     uint64            // The ID of the newest.
-	upgrades int               // Of all, those that are no plain requests.
+	all      chain            // By admission.
+	subjects map[string]chain // By Identity.Subject, those that are not about to end.
+	sessions map[string]chain // By Identity.Session, the same.
+	last     uint64           // The ID of the newest.
+	upgrades int              // Of all, those that are no plain requests.
 	revoked  register
 	draining bool
 	empty    chan struct{} // Closed once upgrades is 0. Nil unless draining.
@@ -249,7 +249,7 @@ func (s *Sessions) remove(l *lease) {
 
 func (s *Sessions) link(l *lease, id *Identity) {
 	if s.subjects == nil {
-		s.subjects, s.sessions = make(map[string]*chain), make(map[string]*chain)
+		s.subjects, s.sessions = make(map[string]chain), make(map[string]chain)
 	}
 	addTo(s.subjects, id.Subject, l, linkSubject)
 	addTo(s.sessions, id.Session, l, linkSession)

@@ -9,7 +9,7 @@ import (
 // goodbye. At a bound the newest is turned away; nobody inside is put out.
 type waitingRoom struct {
 	// Immutable after the first request.
-	max, maxPerAddress int
+	max, maxPerAddress int // The second is 0 where clients are not counted.
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -22,17 +22,20 @@ type waitingRoom struct {
 func (p *waitingRoom) enter(addr netip.Prefix) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.perAddress[addr] >= p.maxPerAddress {
+	counted := p.maxPerAddress != 0
+	if counted && p.perAddress[addr] >= p.maxPerAddress {
 		return errFullAddress
 	}
 	if p.total >= p.max {
 		return errFull
 	}
-	if p.perAddress == nil {
-		p.perAddress = make(map[netip.Prefix]int)
-	}
 	p.total++
-	p.perAddress[addr]++
+	if counted {
+		if p.perAddress == nil {
+			p.perAddress = make(map[netip.Prefix]int)
+		}
+		p.perAddress[addr]++
+	}
 	return nil
 }
 
@@ -40,6 +43,9 @@ func (p *waitingRoom) leave(addr netip.Prefix) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total--
+	if p.maxPerAddress == 0 {
+		return
+	}
 	if p.perAddress[addr]--; p.perAddress[addr] == 0 {
 		delete(p.perAddress, addr)
 	}
