@@ -18,6 +18,10 @@ type answerHead struct {
 	disagree func(error) // Called if the handler's answer is another.
 }
 
+// wholeHead stands for the head of an answer of which nothing came yet: most are
+// written whole. It is never changed.
+var wholeHead = new(answerHead)
+
 var errNotSwitched = errors.New("handler did not switch protocols")
 
 // writeHead takes the head from the front of p. Once it is whole, c.head is nil
@@ -36,6 +40,10 @@ func (c *conn) writeHead(p []byte) (int, error) {
 			c.out.follow(p[end:n])
 		}
 		return n, err
+	}
+	if h == wholeHead {
+		h = new(answerHead)
+		c.head = h
 	}
 	before := len(h.text)
 	h.text = append(h.text, p...)

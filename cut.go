@@ -2,6 +2,7 @@ package usher
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
@@ -61,12 +62,26 @@ func newExtractor(carriers []Carrier) extractor {
 // A cutting is what was taken out of one request, as it stood there, before
 // anybody asks what it means.
 type cutting struct {
-	params  map[string][]string // Query parameters of the carriers.
-	cookies map[string][]string // Cookies of the carriers.
-	auth    []string            // Authorization.
-	secret  []string            // Subprotocols that carry something.
-	csrf    []string            // CSRF tokens, by whatever way.
-	offer   []string            // The subprotocols that are left.
+	params  []named  // Query parameters of the carriers.
+	cookies []named  // Cookies of the carriers.
+	auth    []string // Authorization.
+	secret  []string // Subprotocols that carry something.
+	csrf    []string // CSRF tokens, by whatever way.
+	offer   []string // The subprotocols that are left.
+}
+
+// A named is a value that was found under a name.
+type named struct{ name, value string }
+
+// valuesOf iterates over the values that were found under a name.
+func valuesOf(list []named, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, n := range list {
+			if n.name == name && !yield(n.value) {
+				return
+			}
+		}
+	}
 }
 
 // cut returns a copy of r without anything that is, or could be, a credential,
@@ -102,10 +117,7 @@ func (x *extractor) cutQuery(r *http.Request, c *cutting) {
 			c.csrf = append(c.csrf, value)
 			return
 		}
-		if c.params == nil {
-			c.params = make(map[string][]string)
-		}
-		c.params[name] = append(c.params[name], value)
+		c.params = append(c.params, named{name, value})
 	})
 	if !changed {
 		return
@@ -203,11 +215,8 @@ func (x *extractor) cutCookies(h http.Header, c *cutting) {
 				}
 				continue
 			}
-			if c.cookies == nil {
-				c.cookies = make(map[string][]string)
-			}
 			value = strings.Trim(strings.Trim(value, " \t"), `"`)
-			c.cookies[name] = append(c.cookies[name], value)
+			c.cookies = append(c.cookies, named{name, value})
 		}
 	}
 	if c.cookies == nil {

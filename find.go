@@ -2,6 +2,7 @@ package usher
 
 import (
 	"encoding/base64"
+	"iter"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,21 +20,32 @@ type candidate struct {
 func (x *extractor) find(c *cutting, v *visit) (deliberate, ambient []candidate) {
 	for i := range x.carriers {
 		carrier := &x.carriers[i]
-		for _, found := range carrier.find(c, v) {
+		all := carrier.find(c, v)
+		for j := range all {
+			found := &all[j]
 			found.carrier = carrier
 			found.cred.Carrier = carrier.name
 			found.cred.Origin, found.cred.Route = v.origin, v.route
-			if carrier.ambient() {
-				ambient = append(ambient, found)
-			} else if !known(deliberate, found) {
-				deliberate = append(deliberate, found)
+			switch {
+			case carrier.ambient():
+				ambient = add(ambient, all, j)
+			case !known(deliberate, found):
+				deliberate = add(deliberate, all, j)
 			}
 		}
 	}
 	return deliberate, ambient
 }
 
-func known(list []candidate, c candidate) bool {
+// add appends all[i] to list. The first is not copied.
+func add(list, all []candidate, i int) []candidate {
+	if len(list) == 0 {
+		return all[i : i+1 : i+1]
+	}
+	return append(list, all[i])
+}
+
+func known(list []candidate, c *candidate) bool {
 	for i := range list {
 		if list[i].err == nil && c.err == nil &&
 			list[i].cred.Kind == c.cred.Kind && list[i].cred.Secret.Equal(c.cred.Secret) {
@@ -47,7 +59,7 @@ func known(list []candidate, c candidate) bool {
 func (c *Carrier) find(cut *cutting, v *visit) []candidate {
 	switch c.name {
 	case carrierTicket:
-		found := plain(KindTicket, cut.params[c.param])
+		found := plain(KindTicket, valuesOf(cut.params, c.param))
 		for _, s := range cut.secret {
 			if ticket, ok := strings.CutPrefix(s, ticketPrefix); ok {
 				found = append(found, newCandidate(KindTicket, ticket))
@@ -57,11 +69,11 @@ func (c *Carrier) find(cut *cutting, v *visit) []candidate {
 	case carrierSubprotocol:
 		return tokensIn(cut.secret)
 	case carrierQuery:
-		return plain(KindToken, cut.params[c.param])
+		return plain(KindToken, valuesOf(cut.params, c.param))
 	case carrierBearer, carrierBasic:
 		return authorization(c.name, cut.auth)
 	case carrierCookie:
-		return cookieIn(cut.cookies[c.param], v)
+		return cookieIn(valuesOf(cut.cookies, c.param), v)
 	}
 	return nil // A first message comes later.
 }
@@ -74,9 +86,9 @@ func newCandidate(kind Kind, secret string) candidate {
 	return c
 }
 
-func plain(kind Kind, values []string) []candidate {
+func plain(kind Kind, values iter.Seq[string]) []candidate {
 	var found []candidate
-	for _, value := range values {
+	for value := range values {
 		found = append(found, newCandidate(kind, value))
 	}
 	return found
@@ -147,18 +159,17 @@ func basicCandidate(text string) candidate {
 // cookieIn returns the cookie. Two different ones of a name are refused: which
 // of them the site has set cannot be told. Where a foreign page could have sent
 // it, a cookie without an Origin is refused.
-func cookieIn(values []string, v *visit) []candidate {
-	if len(values) == 0 {
-		return nil
-	}
-	found := newCandidate(KindToken, values[0])
-	for _, other := range values[1:] {
-		if !found.cred.Secret.Equal(NewSecret(other)) {
-			found.err = errMalformed
+func cookieIn(values iter.Seq[string], v *visit) []candidate {
+	var found []candidate
+	for value := range values {
+		if len(found) == 0 {
+			found = append(found, newCandidate(KindToken, value))
+		} else if !found[0].cred.Secret.Equal(NewSecret(value)) {
+			found[0].err = errMalformed
 		}
 	}
-	if v.strict && v.origin == "" {
-		found.err = ErrForbidden
+	if len(found) > 0 && v.strict && v.origin == "" {
+		found[0].err = ErrForbidden
 	}
-	return []candidate{found}
+	return found
 }

@@ -145,23 +145,10 @@ func (g *guardState) serveUpgrade(w http.ResponseWriter, r *http.Request, v *vis
 		uw.late = &lateMessage{guard: g, visit: v, lease: l, ctx: context.WithoutCancel(r.Context())}
 	}
 	l.begin()
-	handle := func() {
-		returned := false
-		defer func() {
-			if !returned {
-				l.end(refusalFor(errPanicked))
-			}
-			if !l.attached() {
-				l.release()
-			}
-		}()
-		next.ServeHTTP(uw, r)
-		returned = true
-	}
 	if g.detach {
-		g.serveDetached(uw, next, handle)
+		g.serveDetached(uw, next, func() { uw.handle(r, next) })
 	} else {
-		handle()
+		uw.handle(r, next)
 	}
 }
 

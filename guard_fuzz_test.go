@@ -110,8 +110,8 @@ func FuzzCookies(f *testing.F) {
 		h, c := http.Header{"Cookie": {line}}, &cutting{}
 		before := (&http.Request{Header: h.Clone()}).CookiesNamed("sid")
 		x.cutCookies(h, c)
-		if len(before) > len(c.cookies["sid"]) {
-			t.Errorf("net/http sees %d cookies in %q, the guard %d", len(before), line, len(c.cookies["sid"]))
+		if len(before) > len(c.cookies) { // It takes no others.
+			t.Errorf("net/http sees %d cookies in %q, the guard %d", len(before), line, len(c.cookies))
 		}
 		if left := (&http.Request{Header: h}).CookiesNamed("sid"); len(left) > 0 {
 			t.Errorf("the cookie is left in %q of %q", h["Cookie"], line)

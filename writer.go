@@ -60,6 +60,21 @@ type upgradeWriter struct {
 	loosens  http.Handler  // An elsewhere, whose context Hijack loosens. Nil for others.
 }
 
+// handle calls next, and lets go of a connection that it did not take over.
+func (w *upgradeWriter) handle(r *http.Request, next http.Handler) {
+	returned := false
+	defer func() {
+		if !returned {
+			w.lease.end(refusalFor(errPanicked))
+		}
+		if !w.lease.attached() {
+			w.lease.release()
+		}
+	}()
+	next.ServeHTTP(w, r)
+	returned = true
+}
+
 // WriteHeader notes an answer that comes before Hijack.
 func (w *upgradeWriter) WriteHeader(status int) {
 	w.switched = w.switched || status == http.StatusSwitchingProtocols
@@ -75,7 +90,7 @@ func (w *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	buf = c.buffers(buf)
 	if !w.switched {
-		c.head = &answerHead{}
+		c.head = wholeHead
 	}
 	if err := w.take(c); err != nil {
 		return nil, nil, err
