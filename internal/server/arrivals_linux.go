@@ -69,9 +69,7 @@ func (a *arrivals) run() {
 	for {
 		c, err := a.listener.AcceptConn()
 		if err == nil {
-			one := &arrival{at: a, conn: c, visitor: &visitor{conn: c, silent: true}, begun: time.Now()}
-			a.visitors.let(one.visitor)
-			a.crew.start(one.serve)
+			a.arrived(c)
 			continue
 		}
 		select { // net/http knows what to do: it logs, waits and comes again.
@@ -80,6 +78,18 @@ func (a *arrivals) run() {
 			return
 		}
 	}
+}
+
+// arrived serves a connection.
+func (a *arrivals) arrived(c *socket.Conn) {
+	one := &arrival{at: a, conn: c, visitor: &visitor{conn: c, silent: true}, begun: time.Now()}
+	a.visitors.let(one.visitor)
+	select {
+	case <-a.closed: // It may be too late for it to be cut.
+		_ = c.Close()
+	default:
+	}
+	a.crew.start(one.serve)
 }
 
 // Accept returns the next connection that is not served at once.

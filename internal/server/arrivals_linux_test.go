@@ -274,9 +274,7 @@ func TestArrivalInPieces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := &arrival{at: d.arrivals, conn: s, visitor: &visitor{conn: s, silent: true}, begun: time.Now()}
-		d.visitors.let(one.visitor)
-		d.crew.start(one.serve)
+		d.arrived(s)
 		for _, piece := range list {
 			say(t, c, piece)
 			for !emptied(s) { // So that it is read before the next one comes.
@@ -325,6 +323,28 @@ func TestArrivalLate(t *testing.T) {
 		if took := time.Since(begun); took < 100*time.Millisecond || took > headTime/2 {
 			t.Errorf("%q: got %q after %v, want the end after 100ms", text, b, took)
 		}
+	}
+}
+
+// TestArrivalTooLate: who is accepted in the moment of the end is not served after
+// it.
+func TestArrivalTooLate(t *testing.T) {
+	d := openPorch(t, "127.0.0.1:0", describe)
+	own, err := socket.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	c := knock(t, own)
+	s, err := own.AcceptConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Close()
+	begun := time.Now()
+	d.arrived(s)
+	if b, err := io.ReadAll(c); len(b) > 0 || err != nil || time.Since(begun) > headTime/2 {
+		t.Errorf("got %q, %v after %v, want the end", b, err, time.Since(begun))
 	}
 }
 
