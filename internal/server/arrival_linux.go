@@ -107,8 +107,9 @@ func (a *arrival) leftover(to *loan) *leftover {
 
 // answer has a handshake served, whose head has this size.
 func (a *arrival) answer(r *http.Request, size int) {
-	rep := &reply{arrival: a, early: bytes.Clone(a.room[size:a.n]), header: make(http.Header)}
-	rep.ctx.arrival = a
+	rep := &reply{
+		arrival: a, ctx: &requestContext{arrival: a}, early: bytes.Clone(a.room[size:a.n]), header: make(http.Header),
+	}
 	r.RemoteAddr = a.conn.Peer().String()
 	returned := false
 	defer func() {
@@ -121,7 +122,7 @@ func (a *arrival) answer(r *http.Request, size int) {
 		}
 		rep.over(p != nil)
 	}()
-	a.at.serve(rep, r.WithContext(&rep.ctx))
+	a.at.serve(rep, r.WithContext(rep.ctx))
 	returned = true
 }
 

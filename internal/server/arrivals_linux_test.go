@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/usher-ws/usher/internal/socket"
 )
@@ -240,6 +241,22 @@ func TestArrivalsAsNetHTTP(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// TestHandshakeAlone: whoever keeps something of a handshake does not keep its head.
+func TestHandshakeAlone(t *testing.T) {
+	text := shaking("/take?a=b")
+	r := handshakeOf(text)
+	parts := []string{r.Host, r.RequestURI, r.URL.Path, r.URL.RawQuery}
+	for _, values := range r.Header {
+		parts = append(parts, values...)
+	}
+	begin := uintptr(unsafe.Pointer(unsafe.StringData(text)))
+	for _, part := range parts {
+		if at := uintptr(unsafe.Pointer(unsafe.StringData(part))); at >= begin && at < begin+uintptr(len(text)) {
+			t.Errorf("%q is a part of the head", part)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ func handshakeOf(text string) *http.Request {
 	}
 	h, values, host := make(http.Header, len(fields)), make([]string, len(fields)), ""
 	for i, f := range fields {
+		f.Value = strings.Clone(f.Value) // Here too: some are kept for as long as the connection.
 		values[i] = f.Value
 		switch f.Name {
 		case "Content-Length", "Transfer-Encoding", "Trailer", "Expect":

@@ -16,8 +16,8 @@ import (
 // the connection.
 type reply struct {
 	arrival *arrival
-	ctx     requestContext
-	early   []byte // What came behind the request.
+	ctx     *requestContext // Lasts for longer: with the connection that was taken over.
+	early   []byte          // What came behind the request.
 	header  http.Header
 	taken   bool
 	std     http.ResponseWriter // Net/http's. Nil until it has the connection.
@@ -84,7 +84,7 @@ func (r *reply) SetWriteDeadline(t time.Time) error { return r.arrival.conn.SetW
 // borrow has net/http read the request once more, and returns its reply.
 func (r *reply) borrow() http.ResponseWriter {
 	r.ctx.loosen()
-	r.loan = newLoan(&r.ctx)
+	r.loan = newLoan(r.ctx)
 	r.left = r.arrival.at.give(r.arrival.leftover(r.loan))
 	select {
 	case std := <-r.loan.reply:
