@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,29 +19,6 @@ import (
 	gorilla "github.com/gorilla/websocket"
 	"github.com/usher-ws/usher"
 )
-
-// grace is how long after its expiry a connection may go on sending to a client
-// that reads; the lateness of the machine comes on top.
-const grace = time.Second
-
-// A lateness is the longest time that a timer of this process was late.
-type lateness struct{ atomic.Int64 }
-
-// measure goes on until done is closed.
-func (l *lateness) measure(done <-chan struct{}) {
-	const step = 10 * time.Millisecond
-	for {
-		begun := time.Now()
-		select {
-		case <-done:
-			return
-		case <-time.After(step):
-			l.Store(max(l.Load(), int64(time.Since(begun)-step)))
-		}
-	}
-}
-
-func (l *lateness) grace() time.Duration { return grace + time.Duration(l.Load()) }
 
 // A run is one connection of the property test, with all that is random in it.
 type run struct {
@@ -65,9 +41,7 @@ func TestExpiryProperty(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	machine, measured := new(lateness), make(chan struct{})
-	go machine.measure(measured)
-	defer close(measured)
+	machine := measured(t)
 	runs := make(map[string]*run)
 	for _, writer := range []string{"raw", "raw", "raw", "gorilla", "coder"} {
 		for _, reader := range []string{"fast", "slow", "stuck"} {
@@ -83,7 +57,7 @@ func TestExpiryProperty(t *testing.T) {
 	g := &usher.Guard{Carriers: []usher.Carrier{usher.Query("", usher.VerifierFunc(
 		func(_ context.Context, c usher.Credential) (*usher.Identity, error) {
 			r := runs[c.Secret.Reveal()]
-			expires := time.Now().Add(200*time.Millisecond + time.Duration(r.seed%400)*time.Millisecond)
+			expires := time.Now().Add(time.Second + time.Duration(r.seed%400)*time.Millisecond)
 			r.admitted <- expires
 			return &usher.Identity{Subject: c.Secret.Reveal(), Expires: expires}, nil
 		}))}, Log: quiet()}
@@ -114,7 +88,11 @@ func TestExpiryProperty(t *testing.T) {
 				config = secure.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 				config.ServerName = "example.com"
 			}
-			if err := r.visit(t.Context(), addr, name, config); err != nil {
+			err := r.visit(t.Context(), addr, name, config)
+			if r.tooLate(err) {
+				err = <-r.ended
+			}
+			if err != nil {
 				t.Errorf("writer %s, reader %s, tls %v, seed %d: %v", r.writer, r.reader, r.tls, r.seed, err)
 			}
 		})
@@ -200,7 +178,7 @@ func (r *run) handle(w http.ResponseWriter, req *http.Request) {
 	case !errors.Is(cause, usher.ErrExpired):
 		err = fmt.Errorf("handler's context ended by %w, want ErrExpired", cause)
 	case late < 0 || late > r.machine.grace():
-		err = fmt.Errorf("handler's read ended %v after the expiry", late)
+		err = fmt.Errorf("handler's read ended %v after the expiry, want %v at most", late, r.machine.grace())
 	default:
 		err = nil
 	}

@@ -117,16 +117,20 @@ func TestWrappedConnection(t *testing.T) {
 // among many users has fewer places than another.
 func TestVerifyingIsBounded(t *testing.T) {
 	var most, now atomic.Int64
+	others := make(chan struct{}) // Closed when all others were refused.
 	v := usher.VerifierFunc(func(ctx context.Context, _ usher.Credential) (*usher.Identity, error) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		<-ctx.Done()
-		return nil, ctx.Err()
+		select {
+		case <-others:
+		case <-ctx.Done():
+		}
+		return nil, usher.ErrUnavailable
 	})
 	g := byBearer(v)
-	g.Limits = usher.Limits{Verifying: 30, PendingPerAddress: 2, Verify: 500 * time.Millisecond}
+	g.Limits = usher.Limits{Verifying: 30, PendingPerAddress: 2, Verify: patience}
 	s := guard(t, g, idle)
 	var full atomic.Int64
 	var wait sync.WaitGroup
@@ -136,7 +140,9 @@ func TestVerifyingIsBounded(t *testing.T) {
 		wait.Go(func() {
 			if res, err := http.ReadResponse(p.rd, nil); err == nil && res.StatusCode == http.StatusServiceUnavailable {
 				_ = res.Body.Close()
-				full.Add(1)
+				if full.Add(1) == 20 {
+					close(others)
+				}
 			}
 		})
 	}

@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait of a test for something that should come at once.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // chat is the subprotocol that a witness selects.
 const chat = "chat"

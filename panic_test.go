@@ -47,7 +47,7 @@ func TestRecheckPanics(t *testing.T) {
 			if calls.Add(1) > 1 {
 				panic("a nil map of the verifier's")
 			}
-			return &usher.Identity{Subject: "alice", Expires: time.Now().Add(500 * time.Millisecond), Recheck: true}, nil
+			return &usher.Identity{Subject: "alice", Expires: time.Now().Add(2 * time.Second), Recheck: true}, nil
 		})
 		s := guard(t, byBearer(v), idle)
 		p := dial(t, s.addr, "")
