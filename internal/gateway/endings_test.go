@@ -311,7 +311,7 @@ func brief(d time.Duration) setting {
 func TestTunnelExpiry(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
 		t.Parallel()
-		_, p, s := tunneled(t, brief(300*time.Millisecond))
+		_, p, s := tunneled(t, brief(time.Second))
 		if reason := p.closed(usher.CloseUnauthenticated); !strings.HasPrefix(reason, "expired ") {
 			t.Errorf("got reason %q, want expired", reason)
 		}
@@ -320,7 +320,7 @@ func TestTunnelExpiry(t *testing.T) {
 	})
 	t.Run("in the middle of a client's frame", func(t *testing.T) {
 		t.Parallel()
-		_, p, s := tunneled(t, brief(300*time.Millisecond))
+		_, p, s := tunneled(t, brief(time.Second))
 		p.say("\x82\xe4\x00\x00\x00\x00half")
 		p.closed(usher.CloseUnauthenticated)
 		got, err := io.ReadAll(s)
@@ -331,7 +331,7 @@ func TestTunnelExpiry(t *testing.T) {
 	})
 	t.Run("while the upstream reads nothing", func(t *testing.T) {
 		t.Parallel()
-		g, p, s := tunneled(t, brief(500*time.Millisecond))
+		g, p, s := tunneled(t, brief(time.Second))
 		defer s.Close()
 		go func() {
 			chunk := ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame(make([]byte, 60_000))))
@@ -350,7 +350,7 @@ func TestTunnelExpiry(t *testing.T) {
 	})
 	t.Run("while the client reads nothing", func(t *testing.T) {
 		t.Parallel()
-		g, _, s := tunneled(t, brief(500*time.Millisecond))
+		g, _, s := tunneled(t, brief(time.Second))
 		defer s.Close()
 		chunk := ws.MustCompileFrame(ws.NewBinaryFrame(make([]byte, 60_000)))
 		for {
@@ -363,18 +363,20 @@ func TestTunnelExpiry(t *testing.T) {
 }
 
 func TestTunnelIdle(t *testing.T) {
-	_, p, s := tunneled(t, func(rt *gateway.Route, _ *usher.Guard) { rt.Idle = 300 * time.Millisecond })
+	t.Parallel()
+	const idle, pause = 2 * time.Second, 500 * time.Millisecond
 	begun := time.Now()
+	_, p, s := tunneled(t, func(rt *gateway.Route, _ *usher.Guard) { rt.Idle = idle })
 	for range 5 { // Traffic keeps it.
-		time.Sleep(80 * time.Millisecond)
+		time.Sleep(pause)
 		p.send(ws.NewPingFrame(nil))
 		s.hears(ws.OpPing, "")
 	}
 	if reason := p.closed(usher.CloseGoingAway); !strings.HasPrefix(reason, "idle ") {
 		t.Errorf("got reason %q, want idle", reason)
 	}
-	if took := time.Since(begun); took < 600*time.Millisecond {
-		t.Errorf("ended after %v, want at least 0.6 s", took)
+	if took := time.Since(begun); took < 5*pause+idle {
+		t.Errorf("ended after %v, want at least %v", took, 5*pause+idle)
 	}
 	s.hears(ws.OpClose, goingAway)
 	s.Close()

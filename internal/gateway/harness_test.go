@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait of a test for something that should come at once.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // testKey is a well-formed Sec-WebSocket-Key.
 const testKey = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -72,7 +72,7 @@ func open(t testing.TB, targets []*gateway.Target, settings ...setting) *gate {
 		Origins:  []string{"https://app.example.com"}, Sessions: g.sessions, Log: slog.New(slog.DiscardHandler),
 	}
 	route := &gateway.Route{
-		Pattern: "/chat", Pool: gateway.NewPool(5*time.Second, targets...), Guard: guard, HandshakeTimeout: 2 * time.Second,
+		Pattern: "/chat", Pool: gateway.NewPool(patience, targets...), Guard: guard, HandshakeTimeout: patience,
 	}
 	for _, set := range settings {
 		set(route, guard)

@@ -158,8 +158,8 @@ func TestAnswersBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			begun := time.Now()
 			refusedAnswer(t, raw(t, tt.serve), usher.CloseUnavailable, quick)
-			if took := time.Since(begun); took > 3*time.Second {
-				t.Errorf("took %v, want a second at most", took)
+			if took := time.Since(begun); took > 8*time.Second {
+				t.Errorf("took %v, want the 0.3 s of the route, and not the 10 s of all others", took)
 			}
 		})
 	}
