@@ -50,7 +50,7 @@ routes: [{path: /chat, upstream: "%s", carriers: [bearer: {verify: [other, local
 		}
 	}
 	// A browser gets its id in the close reason, and so does one that is ended.
-	short := token(t, secret, map[string]any{"exp": time.Now().Add(2 * time.Second).Unix()})
+	short := token(t, secret, map[string]any{"exp": time.Now().Add(5 * time.Second).Unix()})
 	c := mustDial(t, "ws://"+g.public+"/chat", http.Header{"Authorization": {"Bearer " + short}})
 	_, reason := closeOf(c)
 	word, id, _ := strings.Cut(reason, " ")

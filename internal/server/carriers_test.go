@@ -251,7 +251,7 @@ func TestIdentity(t *testing.T) {
 // A token that ends while the connection is open ends it.
 func TestExpiry(t *testing.T) {
 	g := allCarriers(t, newBackend(t))
-	h := http.Header{"Authorization": {"Bearer " + token(t, secret, map[string]any{"exp": time.Now().Add(2 * time.Second).Unix()})}}
+	h := http.Header{"Authorization": {"Bearer " + token(t, secret, map[string]any{"exp": time.Now().Add(5 * time.Second).Unix()})}}
 	c := mustDial(t, "ws://"+g.public+"/chat", h)
 	echo(t, c, "before")
 	if code, reason := closeOf(c); code != 4401 || !strings.HasPrefix(reason, "expired ") {

@@ -19,7 +19,7 @@ func renew(t testing.TB, g *gateway, body string, headers ...string) apiAnswer {
 // its backend learns nothing of it.
 func TestRenewal(t *testing.T) {
 	g := twoRoutes(t)
-	soon := time.Now().Add(2 * time.Second).Unix()
+	soon := time.Now().Add(7 * time.Second).Unix() // All of this is before that.
 	query := func(claims map[string]any) string {
 		return "ws://" + g.public + "/chat?access_token=" + url.QueryEscape(token(t, secret, claims))
 	}
@@ -110,7 +110,7 @@ func TestRevocation(t *testing.T) {
 		t.Errorf("got %+v", done)
 	}
 	code, reason := closeOf(alice)
-	if code != 4401 || !strings.HasPrefix(reason, "revoked ") || time.Since(begun) > time.Second {
+	if code != 4401 || !strings.HasPrefix(reason, "revoked ") || time.Since(begun) > patience/6 {
 		t.Errorf("got %d %s after %v, want 4401 revoked within a second", code, reason, time.Since(begun))
 	}
 	until(t, "explained with the reason", func() bool { // The end is reported when both sides have seen it.
@@ -245,14 +245,14 @@ func TestLimitsOfConnections(t *testing.T) {
 	route := func(path, limits string) string {
 		return fmt.Sprintf("  - {path: %s, upstream: %q, limits: {%s}, carriers: [query: {verify: [local]}]}\n", path, b.ws(), limits)
 	}
-	g := start(t, front+"routes:\n"+route("/short", "lifetime: 1s")+route("/refuse", "max_connections: 2")+
+	g := start(t, front+"routes:\n"+route("/short", "lifetime: 3s")+route("/refuse", "max_connections: 2")+
 		route("/replace", "max_connections: 2, when_full: replace"))
 	in := func(path, subject string) string {
 		return "ws://" + g.public + path + "?access_token=" + token(t, secret, map[string]any{"sub": subject})
 	}
 	begun := time.Now()
-	if code, reason := closeOf(mustDial(t, in("/short", "alice"), nil)); code != 4401 || !strings.HasPrefix(reason, "expired ") || time.Since(begun) < time.Second {
-		t.Errorf("got %d %s after %v, want it expired after 1s", code, reason, time.Since(begun))
+	if code, reason := closeOf(mustDial(t, in("/short", "alice"), nil)); code != 4401 || !strings.HasPrefix(reason, "expired ") || time.Since(begun) < 3*time.Second {
+		t.Errorf("got %d %s after %v, want it expired after 3s", code, reason, time.Since(begun))
 	}
 	for _, path := range []string{"/refuse", "/replace"} {
 		oldest, second := mustDial(t, in(path, "alice"), nil), mustDial(t, in(path, "alice"), nil)
@@ -279,8 +279,9 @@ func TestLimitsOfConnections(t *testing.T) {
 // A client that answers no pings is found out, and one that answers goes on.
 func TestPing(t *testing.T) {
 	b := newBackend(t)
-	g := start(t, front+fmt.Sprintf("routes: [{path: /chat, upstream: %q, limits: {ping: 1s}, carriers: [query: {verify: [local]}]}]\n", b.ws()))
+	g := start(t, front+fmt.Sprintf("routes: [{path: /chat, upstream: %q, limits: {ping: 2s}, carriers: [query: {verify: [local]}]}]\n", b.ws()))
 	target := "ws://" + g.public + "/chat?access_token=" + token(t, secret, nil)
+	begun := time.Now()
 	alive, dead := mustDial(t, target, nil), mustDial(t, target, nil)
 	pings := make(chan struct{}, 100)
 	answer := alive.PingHandler()
@@ -294,9 +295,8 @@ func TestPing(t *testing.T) {
 		code, _ := closeOf(alive)
 		ended <- code
 	}()
-	begun := time.Now()
-	if code, reason := closeOf(dead); code != 1001 || !strings.HasPrefix(reason, "unresponsive ") || time.Since(begun) < 1500*time.Millisecond {
-		t.Errorf("got %d %s after %v, want it unresponsive after 2s", code, reason, time.Since(begun))
+	if code, reason := closeOf(dead); code != 1001 || !strings.HasPrefix(reason, "unresponsive ") || time.Since(begun) < 4*time.Second {
+		t.Errorf("got %d %s after %v, want it unresponsive after 4s", code, reason, time.Since(begun))
 	}
 	for range 3 {
 		select {
