@@ -76,7 +76,7 @@ func TestPermissions(t *testing.T) {
 			text := fill(t, e)
 			wantFilled(t, other, text)
 		}
-		if !renewed.Await("ann", time.Second) {
+		if !renewed.Await("ann", 20*time.Second) {
 			t.Error("the other node was not told")
 		}
 		if n, err := e.Publish(t.Context(), renewal); err != nil || n != 3*(round+1) { // Those of the first round are still there.

@@ -49,7 +49,7 @@ func TestNonsense(t *testing.T) {
 	if err := enginetest.Revoke(t.Context(), e, "ann", time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if !r.Await("ann", time.Second) {
+	if !r.Await("ann", 20*time.Second) {
 		t.Fatal("the revocation after it was not told")
 	}
 	for _, n := range r.Heard() {
@@ -106,18 +106,18 @@ func TestDeaf(t *testing.T) {
 	if _, err := stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "plug"}); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 8*time.Second, "Down", func() bool { return !e.Down().IsZero() })
+	await(t, 20*time.Second, "Down", func() bool { return !e.Down().IsZero() })
 	if err := e.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "watch bucket usher_revocations") {
 		t.Errorf("check: got %v, want that it cannot watch", err)
 	}
 	if err := stream.DeleteConsumer(t.Context(), "plug"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 3*time.Second, "back", func() bool { return e.Down().IsZero() })
+	await(t, 20*time.Second, "back", func() bool { return e.Down().IsZero() })
 	if err := enginetest.Revoke(t.Context(), e, "ann", time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if !r.Await("ann", time.Second) {
+	if !r.Await("ann", 20*time.Second) {
 		t.Error("a revocation was not told")
 	}
 }

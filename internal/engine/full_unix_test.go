@@ -48,7 +48,7 @@ func TestEmbeddedDiskFull(t *testing.T) {
 		t.Fatalf("spend number %d: got %v, want ErrUnavailable in the end", spent, err)
 	}
 	t.Logf("spend number %d: %v", spent, err)
-	await(t, 5*time.Second, "check says that the disk takes no more", func() bool {
+	await(t, 20*time.Second, "check says that the disk takes no more", func() bool {
 		err := e.Check(t.Context())
 		return err != nil && strings.Contains(err.Error(), "cannot be written to")
 	})

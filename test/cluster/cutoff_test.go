@@ -121,7 +121,7 @@ func TestCutOff(t *testing.T) {
 	for _, c := range cables {
 		c.pull()
 	}
-	eventually(t, 10*time.Second, "unready", func() bool {
+	eventually(t, 30*time.Second, "unready", func() bool {
 		status, body := far.ready()
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "engine")
 	})
@@ -154,7 +154,7 @@ func TestCutOff(t *testing.T) {
 	if _, err := dial(t.Context(), far.public, "", alice); statusOf(err) != http.StatusUnauthorized {
 		t.Errorf("revoked token: got %v, want status 401", err)
 	}
-	eventually(t, 10*time.Second, "ready again", func() bool { status, _ := far.ready(); return status == http.StatusOK })
+	eventually(t, 30*time.Second, "ready again", func() bool { status, _ := far.ready(); return status == http.StatusOK })
 	if c, err := dial(t.Context(), far.public, "?ticket="+ticket, ""); err != nil {
 		t.Errorf("the ticket that was not judged: %v", err)
 	} else {

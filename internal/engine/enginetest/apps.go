@@ -40,7 +40,7 @@ func OpenApps(t *testing.T, e *engine.Engine) (*engine.Apps, *AppBook) {
 func (b *AppBook) Await(t *testing.T, id, text string) {
 	t.Helper()
 	got := ""
-	for until := time.Now().Add(10 * soon); time.Now().Before(until); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(soon); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		b.mu.Lock()
 		got = b.apps[id]
 		b.mu.Unlock()
