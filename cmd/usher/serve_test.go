@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait of a script for something that should come at once.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // TestServe runs the program as a user does: with files, signals and a client.
 func TestServe(t *testing.T) {

@@ -74,8 +74,8 @@ func TestLessWhileStuck(t *testing.T) {
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	for began := time.Now(); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(began) > 5*time.Second {
-			t.Fatalf("got nothing for 5 s, want that %s", what)
+		if time.Since(began) > 30*time.Second {
+			t.Fatalf("got nothing for 30 s, want that %s", what)
 		}
 	}
 }
