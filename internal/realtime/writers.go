@@ -89,15 +89,16 @@ func (w *writers) close() {
 
 // work writes whenever anybody waits.
 func (w *writers) work() {
-	d := new(desk)
-	for o, turn := w.next(0); o != nil; o, turn = w.next(turn) {
+	d, c := new(desk), new(courtesy)
+	for o, turn := w.next(0, c); o != nil; o, turn = w.next(turn, c) {
 		o.write(d)
 	}
 }
 
-// next returns whom to write to after a turn. It waits where nobody waits to be
-// written to, and returns nil where one more that rests is too many.
-func (w *writers) next(after uint64) (o *outbox, turn uint64) {
+// next returns whom to write to after a turn, once others that run have had theirs.
+// It waits where nobody waits to be written to, and returns nil where one more that
+// rests is too many.
+func (w *writers) next(after uint64, c *courtesy) (o *outbox, turn uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if after > 0 {
@@ -106,7 +107,14 @@ func (w *writers) next(after uint64) (o *outbox, turn uint64) {
 			w.stuck--
 		}
 	}
-	for w.waiting == 0 {
+	for shown := false; w.waiting == 0 || !shown; {
+		if w.waiting > 0 { // It does not count as writing meanwhile, nor as stuck.
+			shown = true
+			w.mu.Unlock()
+			c.show()
+			w.mu.Lock()
+			continue
+		}
 		w.working--
 		if w.closed || w.resting >= w.most {
 			return nil, 0
