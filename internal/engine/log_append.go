@@ -2,9 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/usher-ws/usher/internal/hub"
 )
@@ -38,7 +34,7 @@ type appends struct {
 }
 
 type waitingAppend struct {
-	stream string
+	stream *logStream
 	since  time.Time
 	then   func(hub.Position, error)
 }
@@ -66,49 +62,43 @@ func (l *streamLog) append(e *hub.Entry, then func(hub.Position, error)) error {
 	if _, err := l.reach.down(); err != nil || !l.nc.IsConnected() {
 		return fmt.Errorf("%w: %w", hub.ErrUnavailable, errCutOff)
 	}
-	data := encodeEntry(e)
-	if len(data) > maxEntry {
+	m, _ := letters.Get().(*letter)
+	defer m.done()
+	s, _, name := l.streamOf(*e.Name)
+	if m.data = appendEntry(m.data[:0], e); len(m.data) > maxEntry {
 		return hub.ErrTooLarge
 	}
-	s, _, name := l.streamOf(*e.Name)
-	key := sha256.Sum256([]byte(e.Key().String()))
-	number, err := l.appends.begin(s.stream(), then)
+	number, err := l.appends.begin(s, then)
 	if err != nil {
 		return err
 	}
-	err = l.nc.PublishMsg(&nats.Msg{
-		Subject: s.now.Load().prefix + name,
-		Reply:   l.appends.inbox + strconv.FormatUint(number, 36),
-		Header:  nats.Header{"Nats-Msg-Id": {name + "." + base64.RawURLEncoding.EncodeToString(key[:16])}},
-		Data:    data,
-	})
-	if err != nil && l.appends.take(number) != nil {
-		return fmt.Errorf("%w: %w", hub.ErrUnavailable, err)
+	m.address(s.now.Load().prefix, name, l.appends.inbox, number, e.Key())
+	if err := l.nc.PublishMsg(&m.msg); err != nil {
+		if _, waited := l.appends.take(number); waited {
+			return fmt.Errorf("%w: %w", hub.ErrUnavailable, err)
+		}
 	}
 	return nil
 }
 
-func (a *appends) begin(stream string, then func(hub.Position, error)) (uint64, error) {
+func (a *appends) begin(s *logStream, then func(hub.Position, error)) (uint64, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.over || len(a.waiting) >= maxAppends {
 		return 0, fmt.Errorf("%w: too many messages wait for it", hub.ErrUnavailable)
 	}
 	a.last++
-	a.waiting[a.last] = waitingAppend{stream, time.Now(), then}
+	a.waiting[a.last] = waitingAppend{s, time.Now(), then}
 	return a.last, nil
 }
 
 // take ends the wait of an entry, and returns it if it has waited.
-func (a *appends) take(number uint64) *waitingAppend {
+func (a *appends) take(number uint64) (w waitingAppend, waited bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w, ok := a.waiting[number]
-	if !ok {
-		return nil
-	}
+	w, waited = a.waiting[number]
 	delete(a.waiting, number)
-	return &w
+	return w, waited
 }
 
 // answer is given the store's answers.
@@ -117,34 +107,9 @@ func (a *appends) answer(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	w := a.take(number)
-	if w == nil {
-		return // Too late.
+	if w, waited := a.take(number); waited { // Else it is too late.
+		w.then(w.stream.placeIn(m))
 	}
-	w.then(w.position(m))
-}
-
-// position reads an answer.
-func (w *waitingAppend) position(m *nats.Msg) (hub.Position, error) {
-	if m.Header.Get("Status") != "" { // Nobody serves the subject.
-		return 0, fmt.Errorf("%w: %w", hub.ErrUnavailable, errNoStream)
-	}
-	var ack struct {
-		jetstream.PubAck
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(m.Data, &ack); err != nil {
-		return 0, fmt.Errorf("%w: decode the store's answer: %w", hub.ErrUnavailable, err)
-	}
-	switch {
-	case ack.Error == nil && ack.Stream != w.stream:
-		return 0, fmt.Errorf("%w: the store's answer is of another stream", hub.ErrUnavailable)
-	case ack.Error == nil:
-		return hub.Position(ack.Sequence), nil
-	case is(ack.Error, codeStoreFailed, codeNoResources, codeNoStorage):
-		return 0, fmt.Errorf("%w: %s", hub.ErrFull, ack.Error.Description)
-	}
-	return 0, fmt.Errorf("%w: %w", hub.ErrUnavailable, ack.Error)
 }
 
 // watch fails those that have waited for too long, until ctx ends.

@@ -13,9 +13,10 @@ const entryFormat = 1
 
 var errEntry = errors.New("entry of another version, or damaged")
 
-// encodeEntry writes an entry: texts by their length and bytes.
-func encodeEntry(e *hub.Entry) []byte {
-	b := make([]byte, 0, 256)
+func encodeEntry(e *hub.Entry) []byte { return appendEntry(make([]byte, 0, 256), e) }
+
+// appendEntry appends an entry as it is kept: texts by their length and bytes.
+func appendEntry(b []byte, e *hub.Entry) []byte {
 	kept := byte(0)
 	if e.Name.Kept {
 		kept = 1
@@ -28,7 +29,7 @@ func encodeEntry(e *hub.Entry) []byte {
 	for i := range e.Messages {
 		m := &e.Messages[i]
 		b = append(b, byte(m.Form), byte(m.Action))
-		for _, s := range []string{m.ID, m.Name, m.Data, m.Encoding, m.Extras, m.ClientID, m.ConnectionID} {
+		for _, s := range [...]string{m.ID, m.Name, m.Data, m.Encoding, m.Extras, m.ClientID, m.ConnectionID} {
 			b = appendText(b, s)
 		}
 	}
@@ -56,7 +57,7 @@ func decodeEntry(b []byte) (*hub.Entry, error) {
 	for i := range e.Messages {
 		m := &e.Messages[i]
 		m.Form, m.Action = hub.Form(d.octet()), hub.Action(d.octet())
-		for _, s := range []*string{&m.ID, &m.Name, &m.Data, &m.Encoding, &m.Extras, &m.ClientID, &m.ConnectionID} {
+		for _, s := range [...]*string{&m.ID, &m.Name, &m.Data, &m.Encoding, &m.Extras, &m.ClientID, &m.ConnectionID} {
 			*s = d.text()
 		}
 	}

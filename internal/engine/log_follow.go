@@ -137,14 +137,14 @@ func (s *logStream) following() []*follower {
 	return list
 }
 
-// hear tells followers what comes of one stream.
-func (l *streamLog) hear(ctx context.Context, heard <-chan *nats.Msg) {
+// hear tells followers what comes of the stream.
+func (s *logStream) hear(ctx context.Context, heard <-chan *nats.Msg) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case m := <-heard:
-			l.pass(ctx, m)
+			s.pass(ctx, m)
 		}
 	}
 }
@@ -152,9 +152,10 @@ func (l *streamLog) hear(ctx context.Context, heard <-chan *nats.Msg) {
 // pass tells followers of a message. Where one before it is missing, that is read
 // first. Each of several on one channel has a subscription, so that the same may
 // come again.
-func (l *streamLog) pass(ctx context.Context, m *nats.Msg) {
-	list := l.followersOf(m.Subject)
-	if len(list) == 0 {
+func (s *logStream) pass(ctx context.Context, m *nats.Msg) {
+	name, ok := strings.CutPrefix(m.Subject, s.now.Load().told)
+	list := s.followersOf(name)
+	if !ok || len(list) == 0 {
 		return
 	}
 	at, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
@@ -164,7 +165,7 @@ func (l *streamLog) pass(ctx context.Context, m *nats.Msg) {
 	for _, f := range list {
 		switch {
 		case bad:
-			l.log.Error("message of a channel cannot be read", slog.String("channel", f.name.Channel))
+			s.log.log.Error("message of a channel cannot be read", slog.String("channel", f.name.Channel))
 			f.lose()
 		case f.heard(e, hub.Position(before)):
 			f.mend(ctx)
@@ -270,15 +271,6 @@ func (l *streamLog) mendAll(ctx context.Context) {
 		case <-time.After(lookAgain):
 		}
 	}
-}
-
-func (l *streamLog) followersOf(subject string) []*follower {
-	for _, s := range l.all() {
-		if name, ok := strings.CutPrefix(subject, s.now.Load().told); ok {
-			return s.followersOf(name)
-		}
-	}
-	return nil
 }
 
 func (s *logStream) followersOf(name string) []*follower {

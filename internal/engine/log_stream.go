@@ -131,9 +131,11 @@ func (s *logStream) adopt(info *jetstream.StreamInfo) error {
 
 // token is the part of a subject that names a channel.
 func token(n hub.Name) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%d %s%s %t", len(n.App), n.App, n.Channel, n.Kept)
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+	var room [128]byte
+	b := strconv.AppendInt(room[:0], int64(len(n.App)), 10)
+	b = append(append(append(append(b, ' '), n.App...), n.Channel...), ' ')
+	sum := sha256.Sum256(strconv.AppendBool(b, n.Kept))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // A streamLog is the hub's log over JetStream.
@@ -180,9 +182,9 @@ func openStreamLog(ctx context.Context, o Options, lo LogOptions) (*streamLog, e
 	if err != nil {
 		return nil, errors.Join(err, l.close())
 	}
-	for i := range l.heard {
+	for i, s := range l.all() {
 		l.heard[i] = make(chan *nats.Msg, maxHeard)
-		l.wg.Go(func() { l.hear(run, l.heard[i]) })
+		l.wg.Go(func() { s.hear(run, l.heard[i]) })
 	}
 	l.wg.Go(func() { l.reach.watch(run, l.look) })
 	l.wg.Go(func() { l.appends.watch(run) })
