@@ -19,7 +19,11 @@ func BenchmarkLog(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer l.Close()
+			b.Cleanup(func() {
+				if err := l.Close(); err != nil {
+					b.Error(err)
+				}
+			})
 			var wg sync.WaitGroup
 			b.ReportAllocs()
 			begin := make(chan struct{})
@@ -30,7 +34,7 @@ func BenchmarkLog(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				defer stop()
+				b.Cleanup(stop)
 				n := b.N / load.channels
 				if i < b.N%load.channels {
 					n++
