@@ -48,9 +48,11 @@ for (const engine of engines.filter((name) => name === 'chromium')) {
           if (input) input.value = text;
           const password = document.querySelector('input[name=password]');
           if (password) password.value = 'any';
-          const button = document.querySelector('button[type=submit]:not([data-clicked])');
-          button?.setAttribute('data-clicked', '');
-          button?.click();
+          // Once for each page: the next button of one that takes its time may be "No".
+          const button = document.querySelector('button[type=submit]');
+          if (!button || 'clicked' in document.documentElement.dataset) return;
+          document.documentElement.dataset.clicked = '';
+          button.click();
         }, name).catch(() => {});
         return false;
       }, () => `${end}; the page is at ${page.url()}`, 15_000);
