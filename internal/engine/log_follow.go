@@ -60,9 +60,7 @@ func (f *follower) begin(ctx context.Context, heard chan *nats.Msg) (hub.Positio
 	f.mu.Lock()
 	f.sub = sub
 	f.mu.Unlock()
-	// Asked after the subscription, by the same connection: whatever is not in the
-	// answer is told.
-	info, err := f.stream.log.lookAt(ctx, f.stream.stream())
+	from, err := f.stream.end(ctx, life)
 	if err != nil {
 		return 0, err
 	}
@@ -71,13 +69,40 @@ func (f *follower) begin(ctx context.Context, heard chan *nats.Msg) (hub.Positio
 	if f.over || f.stream.now.Load() != life {
 		return 0, errCutOff
 	}
-	from := hub.Position(info.State.LastSeq)
 	f.last, f.begun = from, true
 	for _, e := range f.early {
 		f.give(e)
 	}
 	f.early = nil
 	return from, nil
+}
+
+// mark is the part of a subject by which something is written for nobody. It names
+// no channel.
+const mark = "mark"
+
+// end is where the stream ends: who has subscribed before, by the same connection, is
+// told of all that comes after it. That holds of what a server says of itself. Those
+// of a cluster tell each other who has subscribed by another way than they look at
+// each other's streams, so there a mark is written: it takes the way that the
+// subscription took.
+func (s *logStream) end(ctx context.Context, life *logLife) (hub.Position, error) {
+	if s.log.own == nil {
+		attempt, cancel := context.WithTimeout(ctx, lookTimeout)
+		m, err := s.log.nc.RequestWithContext(attempt, life.prefix+mark, nil)
+		cancel()
+		if err == nil {
+			if at, err := s.placeIn(m); err == nil {
+				return at, nil
+			}
+		}
+		// It takes nothing now. Who only listens can do so.
+	}
+	info, err := s.log.lookAt(ctx, s.stream())
+	if err != nil {
+		return 0, err
+	}
+	return hub.Position(info.State.LastSeq), nil
 }
 
 // forget takes a follower from the stream.

@@ -70,6 +70,28 @@ func TestLogOfCluster(t *testing.T) {
 	}
 }
 
+// Who follows a channel by one server is told of what is appended by another as
+// soon as it follows, though no second entry shows that the first was missed.
+func TestFollowerIsToldOfTheFirst(t *testing.T) {
+	c := enginetest.NewCluster(t, 3, func(o *server.Options) { o.SyncAlways = false })
+	var logs []*engine.Log
+	for _, url := range c.URLs() {
+		logs = append(logs, openLog(t, engine.Options{NATS: &engine.NATS{URLs: []string{url}}}, engine.LogOptions{Durability: engine.Memory}))
+	}
+	for i := range 16 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			for j := range 100 {
+				n := hub.Name{App: "app", Channel: fmt.Sprint(i, " ", j)}
+				tail := hubtest.Follow(t, logs[(i+1)%3], n)
+				hubtest.Append(t, logs[i%3], hubtest.Entry(n, "1", "first"))
+				tail.Await(t, 1)
+				tail.Stop()
+			}
+		})
+	}
+}
+
 // What is acknowledged is there after a restart, under its number, and known by
 // its key.
 func TestLogSurvivesRestart(t *testing.T) {

@@ -196,9 +196,10 @@ func testOnce(t *testing.T, logs []hub.Log) {
 	presence := Entry(Chat, "x:0", "presence")
 	presence.Kind = hub.Presence
 	Append(t, logs[0], presence)
-	other := Entry(hub.Name{App: "app", Channel: "other"}, "x:0", "another channel")
-	if Append(t, logs[0], other) == first {
-		t.Error("got the position of another channel's message")
+	other := hub.Name{App: "app", Channel: "other"}
+	Append(t, logs[0], Entry(other, "x:0", "another channel"))
+	if got := read(t, logs[0], other, hub.Range{Limit: 10}); !slices.Equal(got, []string{"another channel"}) {
+		t.Errorf("got %v in another channel, want the entry whose id was new there", got)
 	}
 	Append(t, logs[0], Entry(Chat, "y:0", "last"))
 	want := []string{"first", "presence", "last"}
