@@ -3,10 +3,13 @@
 package pump
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/usher-ws/usher/internal/direct"
 )
 
 // rawOf returns the socket of c, or nil. It knows the types of package net, and
@@ -29,11 +32,11 @@ func rawOf(c net.Conn) syscall.RawConn {
 // taken for longer than that takes. It reports whether the wait is over.
 func (r *Reader) tryRaw(fd uintptr) bool {
 	buf := buffers.Get().(*[Size]byte)
-	n, err := syscall.Read(int(fd), buf[:])
-	for err == syscall.EINTR {
-		n, err = syscall.Read(int(fd), buf[:])
+	n, err := direct.Read(fd, buf[:])
+	for errors.Is(err, syscall.EINTR) {
+		n, err = direct.Read(fd, buf[:])
 	}
-	if err == syscall.EAGAIN {
+	if errors.Is(err, syscall.EAGAIN) {
 		buffers.Put(buf)
 		return false
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"syscall"
 	"time"
+
+	"github.com/usher-ws/usher/internal/direct"
 )
 
 // A Room is where to read to, for as long as there is something to read.
@@ -22,7 +24,7 @@ func (c *Conn) Await(deadline time.Time, room Room) (n int, err error) {
 	var failed error
 	err = c.Raw().Read(func(fd uintptr) bool {
 		for {
-			n, failed = syscall.Read(int(fd), room.Take())
+			n, failed = direct.Read(fd, room.Take())
 			switch {
 			case errors.Is(failed, syscall.EINTR):
 				continue

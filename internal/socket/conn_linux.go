@@ -47,9 +47,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // Write implements [net.Conn].
 func (c *Conn) Write(p []byte) (int, error) {
-	n, err := c.file.Write(p)
-	if err != nil {
-		err = c.failed("write", err)
+	w, _ := writes.Get().(*writing)
+	defer writes.Put(w)
+	n, err := w.write(c.raw, p)
+	switch {
+	case err != nil:
+		err = (*rawConn)(c).failed(err)
+	case w.err != nil:
+		err = c.failed("write", w.err)
 	}
 	return n, err
 }

@@ -1,0 +1,132 @@
+package direct_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/usher-ws/usher/internal/direct"
+)
+
+// pair returns two sockets that are connected, and do not block.
+func pair(t *testing.T) (a, b uintptr) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(os.NewSyscallError("socketpair", err))
+	}
+	t.Cleanup(func() {
+		for _, fd := range fds {
+			_ = syscall.Close(fd) // The test may have closed it.
+		}
+	})
+	return uintptr(fds[0]), uintptr(fds[1])
+}
+
+func TestReadWrite(t *testing.T) {
+	a, b := pair(t)
+	buf := make([]byte, 1<<20)
+	if n, err := direct.Read(b, buf); n > 0 || !errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("nothing to read: got %d, %v, want EAGAIN", n, err)
+	}
+	var sent, got []byte
+	for i := range 10_000 { // So that some are ordinary calls.
+		p := bytes.Repeat([]byte{byte(i)}, i%100+1)
+		if n, err := direct.Write(a, p); n != len(p) || err != nil {
+			t.Fatalf("write: got %d, %v, want %d", n, err, len(p))
+		}
+		sent = append(sent, p...)
+		n, err := direct.Read(b, buf)
+		if err != nil {
+			t.Fatalf("read: %v", err)
+		}
+		got = append(got, buf[:n]...)
+	}
+	if !bytes.Equal(got, sent) {
+		t.Error("what was read is not what was written")
+	}
+	if n, err := direct.Write(a, buf); n <= 0 || n == len(buf) || err != nil {
+		t.Errorf("write more than fits: got %d of %d, %v, want a part", n, len(buf), err)
+	}
+	if n, err := direct.Write(a, buf); n > 0 || !errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("no room: got %d, %v, want EAGAIN", n, err)
+	}
+	if err := syscall.Close(int(b)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := direct.Write(a, buf); n > 0 || !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("closed peer: got %d, %v, want EPIPE", n, err)
+	}
+	for {
+		n, err := direct.Read(a, buf)
+		if n == 0 && err == nil {
+			break
+		}
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatalf("closed peer: got %d, %v, want the end", n, err)
+		}
+	}
+}
+
+// One that never waits does not keep others from running, where there is one
+// processor, and the runtime's thread that sees to it sleeps when it begins.
+func TestOthersRun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	a, b := pair(t)
+	p := make([]byte, 1)
+	awaitAnother(t)
+	var ran atomic.Bool
+	go ran.Store(true)
+	begun := time.Now()
+	for !ran.Load() {
+		if time.Since(begun) > 5*time.Second {
+			t.Fatal("the other goroutine has not run in 5 s")
+		}
+		if _, err := direct.Write(a, p); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := direct.Read(b, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("the other goroutine ran after %v", time.Since(begun))
+}
+
+// awaitAnother waits until another process says something, which wakes no more than
+// this goroutine.
+func awaitAnother(t *testing.T) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() }) // Not before: that is an ordinary call.
+	raw, err := r.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := exec.CommandContext(t.Context(), "sh", "-c", "sleep 0.3; echo; sleep 10")
+	other.Stdout = w
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = other.Process.Kill()
+		_ = other.Wait() // It was killed.
+	})
+	_ = w.Close()
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		_, failed = direct.Read(fd, make([]byte, 1))
+		return !errors.Is(failed, syscall.EAGAIN)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
+}

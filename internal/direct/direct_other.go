@@ -1,0 +1,11 @@
+//go:build unix && !linux
+
+package direct
+
+import "syscall"
+
+// Read is [syscall.Read].
+func Read(fd uintptr, p []byte) (int, error) { return syscall.Read(int(fd), p) }
+
+// Write is [syscall.Write].
+func Write(fd uintptr, p []byte) (int, error) { return syscall.Write(int(fd), p) }

@@ -1,0 +1,17 @@
+// Package direct reads from sockets and writes to them without a word to Go's
+// scheduler. The scheduler is told of a system call because that may block, which a
+// call on a socket of its poller does not. To be told costs little, but has a
+// consequence: when a process that had nothing to do makes a call, a thread of the
+// runtime begins to look, some 60 times in four milliseconds and then less and less
+// often, whether calls take long. For a hub that writes to a thousand clients now and
+// then that is a quarter of all its work, on a machine where timers are dear.
+//
+// That thread has another duty: where a goroutine never waits it lets others run. So
+// one call in a while is an ordinary one, by which it wakes.
+//
+// The scheduler cannot let others have the processor while a call is under way,
+// nor stop for the garbage collector: a write to TCP takes microseconds.
+//
+// It is there on Unix, and does what it is for on Linux only. Under the race
+// detector all calls are ordinary, which the detector follows.
+package direct

@@ -1,0 +1,49 @@
+package socket
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+
+	"github.com/usher-ws/usher/internal/direct"
+)
+
+// A writing is a write under way.
+type writing struct {
+	rest []byte
+	err  error
+	try  func(fd uintptr) bool // The method of its name, made once.
+}
+
+var writes = sync.Pool{New: func() any {
+	w := new(writing)
+	w.try = w.tryRaw
+	return w
+}}
+
+// write writes all of p, or fails. Its error is that of raw, else err is the
+// kernel's.
+func (w *writing) write(raw syscall.RawConn, p []byte) (int, error) {
+	w.rest, w.err = p, nil
+	err := raw.Write(w.try)
+	n := len(p) - len(w.rest)
+	w.rest = nil
+	return n, err
+}
+
+// tryRaw is for RawConn.Write. It reports whether all was written, or cannot be.
+func (w *writing) tryRaw(fd uintptr) (over bool) {
+	for len(w.rest) > 0 {
+		n, err := direct.Write(fd, w.rest)
+		switch {
+		case err == nil:
+			w.rest = w.rest[n:]
+		case errors.Is(err, syscall.EAGAIN):
+			return false
+		case !errors.Is(err, syscall.EINTR):
+			w.err = err
+			return true
+		}
+	}
+	return true
+}
