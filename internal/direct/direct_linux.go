@@ -1,3 +1,5 @@
+//go:build linux && !386 && !race
+
 package direct
 
 import (
@@ -6,33 +8,40 @@ import (
 	"unsafe"
 )
 
+// enough is the tally at which a call is an ordinary one: some 150 ms of short
+// writes, and a few of long ones.
+const enough = 16384
+
 // A tally counts what was done since an ordinary call, by one processor or so: each
 // call as one, and one more for each half KiB.
 type tally struct{ n int }
 
 var tallies = sync.Pool{New: func() any { return new(tally) }}
 
-// Read reads what a socket has that does not block, as [syscall.Read] does. p is not
-// empty.
+// Read reads what a socket has, as [syscall.Read] does where the socket does not
+// block. p is not empty.
 func Read(fd uintptr, p []byte) (int, error) {
-	return call(syscall.SYS_READ, fd, p, syscall.Read)
+	return call(syscall.SYS_RECVFROM, fd, p, syscall.MSG_DONTWAIT)
 }
 
-// Write writes what a socket takes that does not block, as [syscall.Write] does. p is
-// not empty.
+// Write writes what a socket takes, as [syscall.Write] does where the socket does not
+// block. p is not empty.
 func Write(fd uintptr, p []byte) (int, error) {
-	return call(syscall.SYS_WRITE, fd, p, syscall.Write)
+	return call(syscall.SYS_SENDTO, fd, p, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 }
 
-func call(trap, fd uintptr, p []byte, ordinary func(int, []byte) (int, error)) (int, error) {
+func call(trap, fd uintptr, p []byte, flags uintptr) (int, error) {
 	t, _ := tallies.Get().(*tally)
 	defer tallies.Put(t)
+	var n uintptr
+	var errno syscall.Errno
 	if t.n >= enough {
 		t.n = 0
-		return ordinary(int(fd), p)
+		n, _, errno = syscall.Syscall6(trap, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0) //nolint:gosec // As package syscall does.
+	} else {
+		n, _, errno = syscall.RawSyscall6(trap, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0) //nolint:gosec // As package syscall does.
+		t.n++
 	}
-	n, _, errno := syscall.RawSyscall(trap, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p))) //nolint:gosec // As package syscall does.
-	t.n++
 	if errno != 0 {
 		return -1, errno
 	}

@@ -102,10 +102,11 @@ func TestOthersRun(t *testing.T) {
 // this goroutine.
 func awaitAnother(t *testing.T) {
 	t.Helper()
-	r, w, err := os.Pipe()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(os.NewSyscallError("socketpair", err))
 	}
+	r, w := os.NewFile(uintptr(fds[0]), "r"), os.NewFile(uintptr(fds[1]), "w")
 	t.Cleanup(func() { _ = r.Close() }) // Not before: that is an ordinary call.
 	raw, err := r.SyscallConn()
 	if err != nil {

@@ -10,8 +10,12 @@
 // one call in a while is an ordinary one, by which it wakes.
 //
 // The scheduler cannot let others have the processor while a call is under way,
-// nor stop for the garbage collector: a write to TCP takes microseconds.
+// nor stop for the garbage collector: a write to TCP takes microseconds. A call that
+// blocked would take the processor for ever, so each says itself that it does not
+// wait: a program can have a socket block without knowing, by [os.File.Fd] of what
+// [net.TCPConn.File] returns.
 //
-// It is there on Unix, and does what it is for on Linux only. Under the race
-// detector all calls are ordinary, which the detector follows.
+// It is there on Unix, and does what it is for on Linux only, but for 386, where these
+// system calls are others. Under the race detector all calls are those of package
+// syscall, which the detector follows.
 package direct

@@ -50,10 +50,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	w, _ := writes.Get().(*writing)
 	defer writes.Put(w)
 	n, err := w.write(c.raw, p)
-	switch {
-	case err != nil:
-		err = (*rawConn)(c).failed(err)
-	case w.err != nil:
+	if err != nil {
+		err = c.rawFailed("write", err)
+	} else if w.err != nil {
 		err = c.failed("write", w.err)
 	}
 	return n, err
@@ -137,24 +136,30 @@ func (c *Conn) noDeadline(err error) error {
 type rawConn Conn
 
 // Control implements [syscall.RawConn].
-func (c *rawConn) Control(f func(fd uintptr)) error { return c.failed(c.raw.Control(f)) }
+func (c *rawConn) Control(f func(fd uintptr)) error {
+	return (*Conn)(c).rawFailed("raw", c.raw.Control(f))
+}
 
 // Read implements [syscall.RawConn].
-func (c *rawConn) Read(f func(fd uintptr) bool) error { return c.failed(c.raw.Read(f)) }
+func (c *rawConn) Read(f func(fd uintptr) bool) error {
+	return (*Conn)(c).rawFailed("raw", c.raw.Read(f))
+}
 
 // Write implements [syscall.RawConn].
-func (c *rawConn) Write(f func(fd uintptr) bool) error { return c.failed(c.raw.Write(f)) }
+func (c *rawConn) Write(f func(fd uintptr) bool) error {
+	return (*Conn)(c).rawFailed("raw", c.raw.Write(f))
+}
 
-// failed returns an error as package net has it. What is not the deadline is that
-// the file is closed, which has no name here.
-func (c *rawConn) failed(err error) error {
+// rawFailed returns an error of raw as package net has it. What is not the deadline
+// is that the file is closed, which has no name here.
+func (c *Conn) rawFailed(op string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		err = net.ErrClosed
 	}
-	return (*Conn)(c).failed("raw", err)
+	return c.failed(op, err)
 }
 
 // addrPortOf returns the address that a system call has told.

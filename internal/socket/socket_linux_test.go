@@ -119,6 +119,30 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestWriteErrors has what a write says that the deadline or the end cuts off.
+func TestWriteErrors(t *testing.T) {
+	client, server := pair(t, "127.0.0.1:0")
+	much := make([]byte, 64<<20)
+	_ = client.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	n, err := client.Write(much)
+	failed, ok := errors.AsType[*net.OpError](err)
+	if n <= 0 || n >= len(much) || !errors.Is(err, os.ErrDeadlineExceeded) || !ok || failed.Op != "write" {
+		t.Errorf("got %d, %v of a write that is too slow, want a part of %d, and a timeout of write", n, err, len(much))
+	}
+	if read, err := io.CopyN(io.Discard, server, int64(n)); err != nil {
+		t.Errorf("got %d of the %d bytes that were said to be written, %v", read, n, err)
+	}
+	_ = client.SetWriteDeadline(time.Time{})
+	time.AfterFunc(50*time.Millisecond, func() { _ = client.Close() })
+	_, err = client.Write(much)
+	_, later := client.Write(nil)
+	for _, err := range []error{err, later} {
+		if failed, ok := errors.AsType[*net.OpError](err); !errors.Is(err, net.ErrClosed) || !ok || failed.Op != "write" {
+			t.Errorf("got %v of a closed connection, want net.ErrClosed of write", err)
+		}
+	}
+}
+
 // TestRefused: nobody listens, so that there is no connection.
 func TestRefused(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
