@@ -53,6 +53,6 @@
 // place by its number in the stream, is in there once by its id, and goes from
 // there to the nodes that follow its channel, with the number of the one before,
 // by which a node sees that it has missed something. Whoever begins to follow a
-// channel in a cluster writes an empty message of no channel first, so that its
-// subscription has come to the server of the stream.
+// channel in a cluster first sends its stream a message that is refused: with the
+// answer the subscription has come to the stream's server, too.
 package engine

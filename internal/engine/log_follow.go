@@ -77,32 +77,34 @@ func (f *follower) begin(ctx context.Context, heard chan *nats.Msg) (hub.Positio
 	return from, nil
 }
 
-// mark is the part of a subject by which something is written for nobody. It names
-// no channel.
-const mark = "mark"
-
 // end is where the stream ends: who has subscribed before, by the same connection, is
 // told of all that comes after it. That holds of what a server says of itself. Those
 // of a cluster tell each other who has subscribed by another way than they look at
-// each other's streams, so there a mark is written: it takes the way that the
-// subscription took.
+// each other's streams, so there the stream is knocked at first.
 func (s *logStream) end(ctx context.Context, life *logLife) (hub.Position, error) {
 	if s.log.own == nil {
-		attempt, cancel := context.WithTimeout(ctx, lookTimeout)
-		m, err := s.log.nc.RequestWithContext(attempt, life.prefix+mark, nil)
-		cancel()
-		if err == nil {
-			if at, err := s.placeIn(m); err == nil {
-				return at, nil
-			}
+		if err := s.knock(ctx, life); err != nil {
+			return 0, err
 		}
-		// It takes nothing now. Who only listens can do so.
 	}
 	info, err := s.log.lookAt(ctx, s.stream())
 	if err != nil {
 		return 0, err
 	}
 	return hub.Position(info.State.LastSeq), nil
+}
+
+// knock sends the stream a message that it refuses, as one of another stream, and
+// waits for the answer. It takes the way that subscriptions take, and leaves nothing.
+func (s *logStream) knock(ctx context.Context, life *logLife) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	m := nats.NewMsg(life.prefix + "knock") // Which names no channel.
+	m.Header.Set(nats.ExpectedStreamHdr, "none")
+	if _, err := s.log.request(ctx, m); err != nil {
+		return fmt.Errorf("knock at stream %s: %w", s.stream(), err)
+	}
+	return nil
 }
 
 // forget takes a follower from the stream.

@@ -92,6 +92,23 @@ func TestFollowerIsToldOfTheFirst(t *testing.T) {
 	}
 }
 
+// Who follows writes nothing, which would push out what is kept where that has a
+// bound.
+func TestFollowerWritesNothing(t *testing.T) {
+	c := enginetest.NewCluster(t, 1, func(o *server.Options) { o.SyncAlways = false })
+	o := engine.Options{NATS: &engine.NATS{URLs: c.URLs()}}
+	l := openLog(t, o, engine.LogOptions{Durability: engine.Memory, MaxBytes: 4096})
+	n := hub.Name{App: "app", Channel: "chat"}
+	hubtest.Append(t, l, hubtest.Entry(n, "1", "first"))
+	for range 200 {
+		hubtest.Follow(t, l, n).Stop()
+	}
+	list, err := l.Read(t.Context(), n, hub.Range{Limit: 10})
+	if got := hubtest.Texts(list); err != nil || !slices.Equal(got, []string{"first"}) {
+		t.Errorf("got %v, %v, want what was kept", got, err)
+	}
+}
+
 // What is acknowledged is there after a restart, under its number, and known by
 // its key.
 func TestLogSurvivesRestart(t *testing.T) {
