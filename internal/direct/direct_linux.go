@@ -8,12 +8,16 @@ import (
 	"unsafe"
 )
 
-// enough is the tally at which a call is an ordinary one: some 150 ms of short
-// writes, and a few of long ones.
-const enough = 16384
+const (
+	// enough is how many calls there are to one that is ordinary: some 150 ms of
+	// short writes.
+	enough = 16384
+	// long is how many bytes take so long that others should run meanwhile. A write
+	// of that many is ordinary, and so is the call after a read of that many.
+	long = 4096
+)
 
-// A tally counts what was done since an ordinary call, by one processor or so: each
-// call as one, and one more for each half KiB.
+// A tally counts the calls since an ordinary one, by one processor or so.
 type tally struct{ n int }
 
 var tallies = sync.Pool{New: func() any { return new(tally) }}
@@ -35,7 +39,7 @@ func call(trap, fd uintptr, p []byte, flags uintptr) (int, error) {
 	defer tallies.Put(t)
 	var n uintptr
 	var errno syscall.Errno
-	if t.n >= enough {
+	if t.n >= enough || trap == syscall.SYS_SENDTO && len(p) >= long {
 		t.n = 0
 		n, _, errno = syscall.Syscall6(trap, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0) //nolint:gosec // As package syscall does.
 	} else {
@@ -45,6 +49,8 @@ func call(trap, fd uintptr, p []byte, flags uintptr) (int, error) {
 	if errno != 0 {
 		return -1, errno
 	}
-	t.n += int(n) / 512
+	if n >= long {
+		t.n = enough
+	}
 	return int(n), nil
 }
