@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-func listenPlain(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+func listenPlain(address string) (net.Listener, error) { return listenNet(address) }
 
 // receive returns l: net/http serves all.
 func (s *Server) receive(l net.Listener, _ *http.Server) (net.Listener, func()) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/usher-ws/usher/internal/observe"
+	"github.com/usher-ws/usher/internal/socket"
 )
 
 const (
@@ -46,10 +48,16 @@ func boundBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// listenNet is for what package net serves.
+func listenNet(address string) (net.Listener, error) {
+	config := net.ListenConfig{KeepAliveConfig: socket.KeepAlive}
+	return config.Listen(context.Background(), "tcp", address)
+}
+
 // listen opens both listeners.
 func (s *Server) listen() (public, admin net.Listener, err error) {
 	c := s.site.Load().config
-	listen := func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+	listen := listenNet
 	if !c.ProxyProtocol && c.TLS == nil {
 		listen = listenPlain
 	}

@@ -187,7 +187,7 @@ func sockaddrOf(addr netip.AddrPort) (domain int, sa syscall.Sockaddr) {
 	return syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
 }
 
-// options sets what package net sets for a connection: see [net.KeepAliveConfig].
+// options sets what package net sets for a connection that is to have [KeepAlive].
 func options(fd int, keepAlive bool) error {
 	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil || !keepAlive {
 		return err
@@ -200,10 +200,11 @@ func options(fd int, keepAlive bool) error {
 	return nil
 }
 
-// alive has the kernel find out that a peer is gone.
+// alive is [KeepAlive] for the kernel, in seconds, with what package net takes where
+// it says nothing.
 var alive = [...]struct{ level, name, value int }{
 	{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
 	{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, 15},
-	{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, 15},
+	{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, int(KeepAlive.Interval.Seconds())},
 	{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, 9},
 }

@@ -18,7 +18,8 @@ const patience = 10 * time.Second
 
 func listen(t testing.TB, address string) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", address)
+	config := net.ListenConfig{KeepAliveConfig: KeepAlive}
+	l, err := config.Listen(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,8 +287,8 @@ func TestUntil(t *testing.T) {
 	}
 }
 
-// TestOptions: what is dialed has the options that package net sets, but that a
-// connection to this machine need not be kept alive.
+// TestOptions: what is dialed has the options that package net sets for KeepAlive, but
+// that a connection to this machine need not be kept alive.
 func TestOptions(t *testing.T) {
 	client, server := pair(t, "127.0.0.1:0")
 	defer client.Close()

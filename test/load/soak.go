@@ -91,8 +91,13 @@ func (b *bench) soakOne(ctx context.Context, c contender) error {
 			}
 		}
 		if client.Lost() > 0 || client.Live() != stay {
-			return fmt.Errorf("%d of %d idle connections were lost", stay-client.Live(), stay)
+			return fmt.Errorf("%d of %d idle connections were lost, the last one %w", stay-client.Live(), stay, client.Why())
 		}
+	}
+	// One that its server has no longer may not have been told.
+	frame, echo := epoll.Frame(16)
+	if _, err := client.Exchange(stay, 1, func(int) ([]byte, int) { return frame, echo }); err != nil {
+		return fmt.Errorf("those that stayed do not answer: %w", err)
 	}
 	log.Printf("%s: %d connections stayed, %d came and went in %v", c.name, stay, churned, time.Since(begun).Round(time.Second))
 	fmt.Print(seen.table(c.name))

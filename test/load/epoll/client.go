@@ -29,6 +29,7 @@ type Client struct {
 	ready []unix.EpollEvent
 	in    []byte // What was read last; shared, since one connection is served at a time.
 	lost  int
+	why   error // How the one ended that was lost last.
 }
 
 // A conn is one connection.
@@ -42,6 +43,7 @@ type conn struct {
 	want    []question // What is asked and not answered yet, the oldest first.
 	got     int        // Bytes of the oldest one's answer.
 	next    int        // How many of its publishes were sent.
+	failed  error      // What a read has failed with.
 }
 
 // A Request opens a connection.
@@ -100,7 +102,11 @@ func (c *Client) Live() int { return c.live }
 // Lost returns how many connections their server has ended unasked.
 func (c *Client) Lost() int { return c.lost }
 
-// dial begins a connection. on is called with what it reads.
+// Why returns how the one ended that was lost last, or nil.
+func (c *Client) Why() error { return c.why }
+
+// dial begins a connection. on is called with what it reads, and with nothing at
+// its end.
 func (c *Client) dial(on func(*conn, []byte) error) (*conn, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -225,6 +231,7 @@ func (c *Client) serve(k *conn, events uint32) error {
 	case errors.Is(err, unix.EAGAIN):
 		return nil
 	case err != nil:
+		k.failed = err
 		return k.on(k, nil)
 	}
 	return k.on(k, c.in[:n])

@@ -4,6 +4,7 @@ package epoll
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -177,14 +178,12 @@ var (
 // What comes unasked comes whole.
 func (c *Client) idle(k *conn, p []byte) error {
 	if len(p) == 0 {
-		c.lost++
-		c.drop(k)
+		c.lose(k, errors.Join(errEnded, k.failed))
 	}
 	for len(p) > 0 {
 		switch p[0] {
 		case finalClose:
-			c.lost++
-			c.drop(k)
+			c.lose(k, fmt.Errorf("%w by %q", errEnded, p))
 			return nil
 		case finalPing:
 			if err := c.send(k, pongFrame); err != nil {
@@ -194,6 +193,13 @@ func (c *Client) idle(k *conn, p []byte) error {
 		p = p[min(frameSize(p), len(p)):]
 	}
 	return nil
+}
+
+// lose drops a connection that was ended unasked.
+func (c *Client) lose(k *conn, why error) {
+	c.lost++
+	c.why = fmt.Errorf("%v after it was begun: %w", time.Since(k.begun).Round(time.Millisecond), why)
+	c.drop(k)
 }
 
 // Rest keeps the connections as they are for a time: it answers pings.

@@ -78,7 +78,9 @@ func run(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	// As the gateway does: see KeepAlive of internal/socket.
+	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Interval: 10 * time.Second}}
+	l, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
