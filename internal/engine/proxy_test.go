@@ -1,11 +1,14 @@
 package engine_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/usher-ws/usher/internal/engine/enginetest"
 )
 
 // A proxy stands between an engine and a NATS server. It can be cut, so that
@@ -23,7 +26,8 @@ type proxy struct {
 
 func newProxy(t *testing.T, target string) *proxy {
 	t.Helper()
-	p := &proxy{addr: "127.0.0.1:0", target: target, conns: make(map[net.Conn]struct{})}
+	addr := fmt.Sprintf("127.0.0.1:%d", enginetest.FreePorts(t, 1)[0]) // It is opened again.
+	p := &proxy{addr: addr, target: target, conns: make(map[net.Conn]struct{})}
 	p.open(t)
 	t.Cleanup(func() {
 		p.cut()
@@ -41,7 +45,6 @@ func (p *proxy) open(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.addr = l.Addr().String()
 	p.mu.Lock()
 	p.listener = l
 	p.mu.Unlock()

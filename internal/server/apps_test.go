@@ -3,7 +3,6 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +15,8 @@ import (
 	natsd "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/usher-ws/usher/internal/engine/enginetest"
 )
 
 // A hubKey is a key of an app that was just made.
@@ -328,8 +329,8 @@ func keptFor(t testing.TB, s *natsd.Server) time.Duration {
 // after a restart; and while the engine is down nothing is changed.
 func TestAppsOverNodes(t *testing.T) {
 	dir := t.TempDir()
-	store := natsServer(t, dir, -1)
-	port := store.Addr().(*net.TCPAddr).Port
+	port := enginetest.FreePorts(t, 1)[0]
+	store := natsServer(t, dir, port)
 	text := strings.Replace(front, "{memory: true}", fmt.Sprintf("{nats: nats://127.0.0.1:%d, key: {file: secret}}", port), 1) + "hub: {durability: memory}\n"
 	one, two := start(t, text), start(t, text)
 	makeApp(t, one.admin, `{"id":"chat"}`)

@@ -13,6 +13,7 @@ import (
 	natsd "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/usher-ws/usher/internal/config"
+	"github.com/usher-ws/usher/internal/engine/enginetest"
 	"github.com/usher-ws/usher/internal/server"
 )
 
@@ -115,8 +116,7 @@ func TestEngineRefusals(t *testing.T) {
 	}
 }
 
-// natsServer starts a NATS server with its data in dir, on a port of its own or
-// on this one.
+// natsServer starts a NATS server with its data in dir, on this port.
 func natsServer(t testing.TB, dir string, port int) *natsd.Server {
 	t.Helper()
 	s, err := natsd.NewServer(&natsd.Options{
@@ -127,7 +127,7 @@ func natsServer(t testing.TB, dir string, port int) *natsd.Server {
 	}
 	s.Start()
 	if !s.ReadyForConnections(patience) {
-		t.Fatal("no NATS server after 10 s")
+		t.Fatalf("no NATS server after %v", patience)
 	}
 	t.Cleanup(func() {
 		s.Shutdown()
@@ -140,8 +140,8 @@ func natsServer(t testing.TB, dir string, port int) *natsd.Server {
 // what it can judge alone, says so, and recovers.
 func TestEngineDown(t *testing.T) {
 	dir := t.TempDir()
-	nats := natsServer(t, dir, -1)
-	port := nats.Addr().(*net.TCPAddr).Port
+	port := enginetest.FreePorts(t, 1)[0]
+	nats := natsServer(t, dir, port)
 	g := start(t, withEngine(fmt.Sprintf("{nats: nats://127.0.0.1:%d, key: {file: secret}}", port), newBackend(t).ws()))
 	live := long(mustDial(t, "ws://"+g.public+"/chat", bearer(t)))
 	key := makeKey(t, g, "connections", "revocations", "keys")

@@ -1,8 +1,8 @@
 package server_test
 
 import (
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/usher-ws/usher/internal/engine/enginetest"
 )
 
 // The application of the guide on sessions of one's own, with its configuration,
@@ -91,10 +93,5 @@ func TestGuideOwnSessions(t *testing.T) {
 // freeAddress is an address of loopback that nobody listens at now.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", enginetest.FreePorts(t, 1)[0])
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/usher-ws/usher"
 	"github.com/usher-ws/usher/internal/ably"
 	"github.com/usher-ws/usher/internal/engine"
+	"github.com/usher-ws/usher/internal/engine/enginetest"
 	"github.com/usher-ws/usher/internal/hub"
 	"github.com/usher-ws/usher/internal/realtime"
 )
@@ -160,12 +161,8 @@ type process struct {
 
 func newProcess(t *testing.T, broken string) *process {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{addr: l.Addr().String(), data: t.TempDir(), broken: broken}
-	_ = l.Close()
+	addr := fmt.Sprintf("127.0.0.1:%d", enginetest.FreePorts(t, 1)[0])
+	p := &process{addr: addr, data: t.TempDir(), broken: broken}
 	p.start(t)
 	t.Cleanup(p.kill)
 	return p

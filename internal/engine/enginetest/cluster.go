@@ -2,7 +2,6 @@ package enginetest
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"testing"
@@ -26,7 +25,7 @@ type Cluster struct {
 func NewCluster(t *testing.T, n int, change func(*server.Options)) *Cluster {
 	t.Helper()
 	c := &Cluster{servers: make([]*server.Server, n)}
-	ports := freePorts(t, 2*n)
+	ports := FreePorts(t, 2*n)
 	var routes []*url.URL
 	for i := range n {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", ports[n+i])})
@@ -59,27 +58,6 @@ func NewCluster(t *testing.T, n int, change func(*server.Options)) *Cluster {
 	})
 	c.await(t)
 	return c
-}
-
-// freePorts returns ports that nobody listened on a moment ago.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	var taken []net.Listener
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		taken = append(taken, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	for _, l := range taken {
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return ports
 }
 
 func (c *Cluster) start(t *testing.T, i int) {
