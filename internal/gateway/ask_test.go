@@ -337,22 +337,25 @@ func TestAskValidate(t *testing.T) {
 // A connection outlives the answer's deadline while the user's server says yes,
 // and ends with 4401 by the deadline after it says no.
 func TestAskAgain(t *testing.T) {
-	var questions atomic.Int64
+	t.Parallel()
+	const good = 6 * time.Second // It is asked again when a fifth of that is left, which a busy machine needs.
+	var questions, refusals atomic.Int64
 	var revoked atomic.Bool
 	a := asked(t, func(w http.ResponseWriter, _ *http.Request) {
 		questions.Add(1)
 		if revoked.Load() {
+			refusals.Add(1)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		w.Header().Set("Cache-Control", "max-age=1")
+		w.Header().Set("Cache-Control", fmt.Sprintf("max-age=%d", int(good.Seconds())))
 		io.WriteString(w, `{"sub":"alice"}`)
 	})
 	_, p, s := tunneled(t, func(_ *gateway.Route, g *usher.Guard) {
 		g.Carriers = []usher.Carrier{usher.Bearer(a)}
 	})
 	begun := time.Now()
-	for questions.Load() < 3 && time.Since(begun) < patience {
+	for (questions.Load() < 2 || time.Since(begun) <= good) && time.Since(begun) < patience/2 {
 		time.Sleep(10 * time.Millisecond)
 	}
 	revoked.Store(true)
@@ -361,12 +364,12 @@ func TestAskAgain(t *testing.T) {
 		t.Errorf("got reason %q, want unauthenticated", reason)
 	}
 	if took := time.Since(since); took > patience/2 {
-		t.Errorf("ended %v after the revocation, want the deadline of 1 s", took)
+		t.Errorf("ended %v after the revocation, want the deadline of %v", took, good)
 	}
 	s.hears(0x8, goingAway)
 	s.Close()
-	if n := questions.Load(); n != 4 {
-		t.Errorf("got %d questions, want 4", n)
+	if n, no := questions.Load(), refusals.Load(); n < 3 || no != 1 {
+		t.Errorf("got %d questions, of which %d were answered with a no, want 3 at least and 1", n, no)
 	}
 }
 
