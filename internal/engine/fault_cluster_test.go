@@ -117,6 +117,8 @@ func TestCutOff(t *testing.T) {
 		if got := log.count("engine is out of reach"); got != round+1 {
 			t.Errorf("got %d lines that it is out of reach, want %d", got, round+1)
 		}
+		// It is said once it is so.
+		await(t, 20*time.Second, "a line that it is back", func() bool { return log.count("engine is back") > round })
 		if got := log.count("engine is back"); got != round+1 {
 			t.Errorf("got %d lines that it is back, want %d", got, round+1)
 		}
@@ -192,6 +194,7 @@ func TestServerGoneAndBack(t *testing.T) {
 	}
 
 	c.Stop(0)
+	await(t, 20*time.Second, "Down again", func() bool { return !e.Down().IsZero() })
 	if err := os.RemoveAll(c.Dir(0)); err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +230,7 @@ func TestStreamsDeleted(t *testing.T) {
 			t.Fatalf("spend: %v", err)
 		}
 		c.Clear(t)
-		for end := time.Now().Add(5 * time.Second); ; {
+		for end := time.Now().Add(20 * time.Second); ; {
 			again := 0
 			for i, e := range nodes {
 				before := e.Since()
@@ -243,7 +246,7 @@ func TestStreamsDeleted(t *testing.T) {
 				break
 			}
 			if time.Now().After(end) {
-				t.Fatalf("not well 5 s after: %v, %v", nodes[0].Check(t.Context()), nodes[1].Check(t.Context()))
+				t.Fatalf("not well 20 s after: %v, %v", nodes[0].Check(t.Context()), nodes[1].Check(t.Context()))
 			}
 		}
 		name := fmt.Sprint("user", round)
@@ -251,7 +254,7 @@ func TestStreamsDeleted(t *testing.T) {
 			return enginetest.Revoke(t.Context(), nodes[0], name, time.Minute) == nil
 		})
 		for i := range recorders {
-			if !recorders[i].Await(name, 3*time.Second) {
+			if !recorders[i].Await(name, 20*time.Second) {
 				t.Fatalf("node %d was not told of a revocation after the loss", i)
 			}
 		}

@@ -22,19 +22,19 @@ func TestLostRevocationsAreWrittenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range recorders[:2] {
-			if !recorders[i].Await(name, 3*time.Second) {
+			if !recorders[i].Await(name, 20*time.Second) {
 				t.Fatalf("node %d was not told of the revocation of %s", i, name)
 			}
 		}
 	}
 	c.Clear(t)
-	await(t, 10*time.Second, "both nodes are well", func() bool {
+	await(t, 20*time.Second, "both nodes are well", func() bool {
 		return first.Check(t.Context()) == nil && second.Check(t.Context()) == nil
 	})
 	late := open(t, options)
 	recorders[2].Subscribe(t, late)
 	for _, name := range []string{"alice", "bob"} {
-		if !recorders[2].Await(name, 10*time.Second) {
+		if !recorders[2].Await(name, 20*time.Second) {
 			t.Errorf("the node that started after the loss was not told of the revocation of %s", name)
 		}
 	}

@@ -205,13 +205,23 @@ func testClaims(t *testing.T, nodes []*engine.Engine) {
 		},
 		Routes: []string{"/chat"},
 	}
-	if _, err := nodes[0].Publish(t.Context(), usher.Notice{Renewal: &sent}); err != nil {
-		t.Fatal(err)
-	}
+	published := 0
+	await(t, "all have heard", func() bool {
+		if published++; published > 1 { // A renewal is not kept for who was not known yet.
+			time.Sleep(100 * time.Millisecond)
+		}
+		_, err := nodes[0].Publish(t.Context(), usher.Notice{Renewal: &sent})
+		for i := range others(nodes) {
+			if len(recorders[i+1].Heard()) == 0 {
+				return false
+			}
+		}
+		return err == nil
+	})
 	for i := range others(nodes) {
 		heard := recorders[i+1].Heard()
-		if len(heard) != 1 || heard[0].Renewal == nil {
-			t.Fatalf("node %d: got %d notices, want the renewal", i+1, len(heard))
+		if len(heard) > published || heard[0].Renewal == nil {
+			t.Fatalf("node %d: got %d notices, want the renewal %d times", i+1, len(heard), published)
 		}
 		got := heard[0].Renewal
 		if got.Identity.Claims["big"] != json.Number("9007199254740993") || !got.Identity.Expires.Equal(expires) ||
@@ -231,13 +241,19 @@ func testRenewal(t *testing.T, nodes []*engine.Engine) {
 			want += 1 << i
 		}
 	}
+	renew := func() (int, error) {
+		return nodes[0].Publish(t.Context(), usher.Notice{Renewal: &usher.Renewal{Identity: usher.Identity{Subject: "ann"}}})
+	}
+	// Nodes need a moment until they know of each other.
+	await(t, "all are known", func() bool { got, err := renew(); return err == nil && got == want })
 	for range 3 {
-		start := time.Now()
-		got, err := nodes[0].Publish(t.Context(), usher.Notice{Renewal: &usher.Renewal{Identity: usher.Identity{Subject: "ann"}}})
-		if err != nil || got != want {
-			t.Errorf("got %d and %v, want %d connections of the other nodes", got, err, want)
-		}
-		t.Logf("renewed in %v", time.Since(start))
+		await(t, "all have answered in time", func() bool {
+			got, err := renew()
+			if got > want || err == nil && got != want {
+				t.Errorf("got %d and %v, want %d connections of the other nodes", got, err, want)
+			}
+			return err == nil // On a machine that is busy not all can, and then it is said.
+		})
 	}
 	if heard := recorders[0].Heard(); len(heard) != 0 {
 		t.Errorf("got %d notices on the node itself, want none", len(heard))
