@@ -3,7 +3,6 @@
 package direct
 
 import (
-	"sync"
 	"syscall"
 	"unsafe"
 )
@@ -17,40 +16,36 @@ const (
 	long = 4096
 )
 
-// A tally counts the calls since an ordinary one, by one processor or so.
-type tally struct{ n int }
-
-var tallies = sync.Pool{New: func() any { return new(tally) }}
+// A Caller makes calls. The zero value is ready for use, by one goroutine at a time.
+type Caller struct{ n int } // The calls since an ordinary one.
 
 // Read reads what a socket has, as [syscall.Read] does where the socket does not
-// block. p is not empty.
-func Read(fd uintptr, p []byte) (int, error) {
-	return call(syscall.SYS_RECVFROM, fd, p, syscall.MSG_DONTWAIT)
+// block. p is not empty. Without an error errno is 0.
+func (c *Caller) Read(fd uintptr, p []byte) (n int, errno syscall.Errno) {
+	return c.call(syscall.SYS_RECVFROM, fd, p, syscall.MSG_DONTWAIT)
 }
 
 // Write writes what a socket takes, as [syscall.Write] does where the socket does not
-// block. p is not empty.
-func Write(fd uintptr, p []byte) (int, error) {
-	return call(syscall.SYS_SENDTO, fd, p, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+// block. p is not empty. Without an error errno is 0.
+func (c *Caller) Write(fd uintptr, p []byte) (n int, errno syscall.Errno) {
+	return c.call(syscall.SYS_SENDTO, fd, p, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 }
 
-func call(trap, fd uintptr, p []byte, flags uintptr) (int, error) {
-	t, _ := tallies.Get().(*tally)
-	defer tallies.Put(t)
+func (c *Caller) call(trap, fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
 	var n uintptr
 	var errno syscall.Errno
-	if t.n >= enough || trap == syscall.SYS_SENDTO && len(p) >= long {
-		t.n = 0
+	if c.n >= enough || trap == syscall.SYS_SENDTO && len(p) >= long {
+		c.n = 0
 		n, _, errno = syscall.Syscall6(trap, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0) //nolint:gosec // As package syscall does.
 	} else {
 		n, _, errno = syscall.RawSyscall6(trap, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0) //nolint:gosec // As package syscall does.
-		t.n++
+		c.n++
 	}
 	if errno != 0 {
 		return -1, errno
 	}
 	if n >= long {
-		t.n = enough
+		c.n = enough
 	}
-	return int(n), nil
+	return int(n), 0
 }

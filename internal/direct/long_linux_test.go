@@ -14,6 +14,7 @@ import (
 // Where there is one processor, others run while much is copied, and not only when
 // the time of who copies is over.
 func TestOthersRunWhileMuchIsCopied(t *testing.T) {
+	var caller direct.Caller
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	a, b := pair(t)
 	var turns atomic.Int64
@@ -29,12 +30,12 @@ func TestOthersRunWhileMuchIsCopied(t *testing.T) {
 	p := make([]byte, 128<<10)
 	begun := time.Now()
 	for time.Since(begun) < 30*slice {
-		if _, err := direct.Write(a, p); err != nil {
-			t.Fatal(err)
+		if _, errno := caller.Write(a, p); errno != 0 {
+			t.Fatal(errno)
 		}
 		for n := 0; n < len(p); {
-			got, err := direct.Read(b, p)
-			if err != nil {
+			got, errno := caller.Read(b, p)
+			if errno != 0 {
 				break // The socket took a part.
 			}
 			n += got

@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"syscall"
+
+	"github.com/usher-ws/usher/internal/direct"
 )
 
 // Size is the size of a buffer, and so the most that one read returns, in
@@ -30,6 +32,8 @@ type Reader struct {
 	conn net.Conn
 	raw  syscall.RawConn       // Nil where only conn can wait.
 	try  func(fd uintptr) bool // The method of its name, made once.
+
+	caller direct.Caller // Of try.
 
 	// What the last read has given. Nil: no buffer is held.
 	buf   *[Size]byte

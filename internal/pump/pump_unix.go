@@ -3,13 +3,10 @@
 package pump
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
 	"syscall"
-
-	"github.com/usher-ws/usher/internal/direct"
 )
 
 // rawOf returns the socket of c, or nil. It knows the types of package net, and
@@ -32,18 +29,18 @@ func rawOf(c net.Conn) syscall.RawConn {
 // taken for longer than that takes. It reports whether the wait is over.
 func (r *Reader) tryRaw(fd uintptr) bool {
 	buf := buffers.Get().(*[Size]byte)
-	n, err := direct.Read(fd, buf[:])
-	for errors.Is(err, syscall.EINTR) {
-		n, err = direct.Read(fd, buf[:])
+	n, errno := r.caller.Read(fd, buf[:])
+	for errno == syscall.EINTR {
+		n, errno = r.caller.Read(fd, buf[:])
 	}
-	if errors.Is(err, syscall.EAGAIN) {
+	if errno == syscall.EAGAIN {
 		buffers.Put(buf)
 		return false
 	}
 	r.buf, r.n, r.err = buf, n, nil
 	switch {
-	case err != nil:
-		r.n, r.err = 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", err)}
+	case errno != 0:
+		r.n, r.err = 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", errno)}
 	case n == 0:
 		r.err = io.EOF
 	}

@@ -5,8 +5,6 @@ import (
 	"io"
 	"syscall"
 	"time"
-
-	"github.com/usher-ws/usher/internal/direct"
 )
 
 // A Room is where to read to, for as long as there is something to read.
@@ -24,7 +22,7 @@ func (c *Conn) Await(deadline time.Time, room Room) (n int, err error) {
 	var failed error
 	err = c.Raw().Read(func(fd uintptr) bool {
 		for {
-			n, failed = direct.Read(fd, room.Take())
+			n, failed = syscall.Read(int(fd), room.Take())
 			switch {
 			case errors.Is(failed, syscall.EINTR):
 				continue

@@ -9,8 +9,6 @@ import (
 	"os"
 	"syscall"
 	"time"
-
-	"github.com/usher-ws/usher/internal/direct"
 )
 
 // Dial connects, says what is to be said and hears the first of the answer: n bytes
@@ -111,7 +109,7 @@ func (o *opening) converse(fd uintptr) (over bool) {
 func (o *opening) say(fd uintptr) (over bool) {
 	for len(o.rest) > 0 {
 		var n int
-		n, o.err = direct.Write(fd, o.rest)
+		n, o.err = syscall.Write(int(fd), o.rest)
 		switch {
 		case o.err == nil:
 			o.rest = o.rest[n:]
@@ -126,7 +124,7 @@ func (o *opening) say(fd uintptr) (over bool) {
 // hear is for RawConn.Read. It reports whether something was heard, or cannot be.
 func (o *opening) hear(fd uintptr) (over bool) {
 	for {
-		n, err := direct.Read(fd, o.call.Hear)
+		n, err := syscall.Read(int(fd), o.call.Hear)
 		switch {
 		case err == nil && n > 0:
 			o.heard = n

@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"errors"
 	"sync"
 	"syscall"
 
@@ -10,9 +9,10 @@ import (
 
 // A writing is a write under way.
 type writing struct {
-	rest []byte
-	err  error
-	try  func(fd uintptr) bool // The method of its name, made once.
+	caller direct.Caller
+	rest   []byte
+	err    error
+	try    func(fd uintptr) bool // The method of its name, made once.
 }
 
 var writes = sync.Pool{New: func() any {
@@ -34,14 +34,15 @@ func (w *writing) write(raw syscall.RawConn, p []byte) (int, error) {
 // tryRaw is for RawConn.Write. It reports whether all was written, or cannot be.
 func (w *writing) tryRaw(fd uintptr) (over bool) {
 	for len(w.rest) > 0 {
-		n, err := direct.Write(fd, w.rest)
-		switch {
-		case err == nil:
+		n, errno := w.caller.Write(fd, w.rest)
+		switch errno {
+		case 0:
 			w.rest = w.rest[n:]
-		case errors.Is(err, syscall.EAGAIN):
+		case syscall.EINTR:
+		case syscall.EAGAIN:
 			return false
-		case !errors.Is(err, syscall.EINTR):
-			w.err = err
+		default:
+			w.err = errno
 			return true
 		}
 	}
