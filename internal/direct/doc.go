@@ -4,14 +4,14 @@
 // consequence: when a process that had nothing to do makes a call, a thread of the
 // runtime begins to look, some 60 times in four milliseconds and then less and less
 // often, whether calls take long. For a hub that writes to a thousand clients now and
-// then that is a quarter of all its work, on a machine where timers are dear.
+// then that is a fifth of all its work, on a virtual machine.
 //
 // That thread has other duties: it lets others run where a goroutine never waits, and
 // while a call takes long. So one call in a while is an ordinary one, by which it
 // wakes, and so are those that copy much.
 //
-// The scheduler cannot let others have the processor while a call is under way,
-// nor stop for the garbage collector: a short write to TCP takes microseconds. A call that
+// The scheduler cannot let others have the processor while a call is under way, nor
+// stop for the garbage collector: a short write to TCP takes microseconds. A call that
 // blocked would take the processor for ever, so each says itself that it does not
 // wait: a program can have a socket block without knowing, by [os.File.Fd] of what
 // [net.TCPConn.File] returns.
